@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon's life: start, reload, changes to the bus, end. */
+
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+
+#include "auth.h"
+#include "bus.h"
+#include "configured.h"
+#include "error.h"
+#include "journal.h"
+#include "log.h"
+#include "manager.h"
+#include "setup.h"
+#include "stray.h"
+#include "util.h"
+
+#ifndef CHARGEHAND_VERSION
+#error "the build defines CHARGEHAND_VERSION"
+#endif
+
+const char *manager_version(void)
+{
+        return CHARGEHAND_VERSION;
+}
+
+int manager_load_conf(const ManagerOptions *options, Conf **ret, ch_error **err)
+{
+        const struct {
+                const char *key, *value;
+        } overrides[] = {
+                {"Root",            options->root           },
+                { "Mode",           options->mode           },
+                { "Bus",            options->bus            },
+                { "StateDirectory", options->state_directory},
+        };
+        _cleanup_(conf_freep) Conf *conf = NULL;
+        int r;
+
+        r = conf_new(&conf);
+        if (r < 0)
+                return error_errno(err, r, NULL, "reading the configuration");
+        r = conf_read(conf, options->conf_file, err);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(overrides); i++)
+                if (overrides[i].value)
+                        r = conf_set(conf, "Daemon", overrides[i].key, overrides[i].value, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < conf->n_warnings; i++)
+                log_warning("%s", conf->warnings[i]);
+        *ret = TAKE_PTR(conf);
+        return 0;
+}
+
+int manager_new(const ManagerOptions *options, Conf *conf, Manager **ret, ch_error **err)
+{
+        Manager *manager = calloc(1, sizeof(*manager));
+        int r;
+
+        if (!manager)
+                return error_errno(err, ENOMEM, NULL, "starting");
+        *manager = (Manager){
+                .options = *options, .state_fd = -EBADF, .lock_fd = -EBADF, .root_lock_fd = -EBADF
+        };
+        log_set_max_level((int)conf->log_level);
+        r = sd_event_new(&manager->event);
+        if (r >= 0)
+                r = clients_new(&manager->clients);
+        if (r >= 0)
+                r = pool_new(manager->event, conf->workers, &manager->workers);
+        if (r >= 0)
+                r = pool_new(manager->event, conf->jobs, &manager->movers);
+        if (r < 0) {
+                manager_free(manager);
+                return error_errno(err, r, NULL, "starting");
+        }
+        manager->conf = conf;
+        manager->inside_only = conf->mode == MODE_DELEGATED;
+        *ret = manager;
+        return 0;
+}
+
+Manager *manager_free(Manager *manager)
+{
+        if (!manager)
+                return NULL;
+        manager->stopping = 1;
+        bus_free(manager->bus);
+        strays_free(manager->strays);
+        /* work that hangs in the kernel keeps what it uses until the process ends */
+        if (!pool_free(manager->movers) || !pool_free(manager->workers) ||
+            !watches_free(manager->watches))
+                return NULL;
+        jobs_free(manager->jobs);
+        groups_free(manager->groups);
+        clients_free(manager->clients);
+        ch_tree_unref(manager->tree);
+        conf_free(manager->conf);
+        sd_event_source_unref(manager->changes);
+        sd_event_source_unref(manager->stop_timer);
+        sd_event_unref(manager->event);
+        safe_close(manager->lock_fd);
+        safe_close(manager->root_lock_fd);
+        safe_close(manager->state_fd);
+        free(manager);
+        return NULL;
+}
+
+static void on_group_added(Group *group, void *userdata)
+{
+        Manager *manager = userdata;
+
+        watches_add(manager->watches, group);
+        bus_emit_group(manager->bus, "GroupNew", group);
+}
+
+static void on_group_removed(Group *group, void *userdata)
+{
+        Manager *manager = userdata;
+
+        watches_remove(manager->watches, group);
+        bus_emit_group(manager->bus, "GroupRemoved", group);
+}
+
+static void on_group_changed(Groups *groups, void *userdata)
+{
+        Manager *manager = userdata;
+
+        (void)sd_event_source_set_enabled(manager->changes, SD_EVENT_ONESHOT);
+}
+
+static void on_group_oom(Group *group, uint64_t count, void *userdata)
+{
+        Manager *manager = userdata;
+
+        log_warning("%s: the kernel killed for lack of memory (oom_kill %llu)", group->path,
+                    (unsigned long long)count);
+        bus_emit_oom(manager->bus, group, count);
+}
+
+/* At the end of the loop turn: one signal per group, however often it changed. */
+static int on_changes(sd_event_source *source, void *userdata)
+{
+        Manager *manager = userdata;
+        uint32_t bits;
+        Group *group;
+
+        while ((group = groups_pop_changed(manager->groups, &bits)))
+                group_bus_emit_changed(manager->bus, group, bits);
+        return 0;
+}
+
+static void on_job_added(Job *job, void *userdata)
+{
+        bus_emit_job_new(((Manager *)userdata)->bus, job);
+}
+
+static void on_job_progressed(Job *job, void *userdata)
+{
+        job_bus_emit_changed(((Manager *)userdata)->bus, job);
+}
+
+static void on_job_ended(Job *job, void *userdata)
+{
+        Manager *manager = userdata;
+
+        job_bus_emit_changed(manager->bus, job);
+        bus_emit_job_removed(manager->bus, job);
+        if (job->state == JOB_FINISHED || job->state == JOB_PARTLY_DONE)
+                strays_watch(manager->strays, job->result, job->group);
+}
+
+static void on_job_forgotten(Job *job, void *userdata)
+{
+        log_debug("job %u is forgotten", job->id);
+}
+
+static void on_movers_wake(void *userdata)
+{
+        jobs_check_progress(((Manager *)userdata)->jobs);
+}
+
+static int start_jobs(Manager *manager)
+{
+        JobsOptions options = {
+                .tree = manager->tree,
+                .pool = manager->movers,
+                .state_fd = manager->state_fd,
+                .history = manager->conf->job_history,
+                .kill_at_step = manager->conf->kill_at_step,
+                .parallel_writes = ch_probe_has(&manager->probe, CH_FEATURE_FAVORDYNMODS),
+                .observer = {.added = on_job_added,
+                             .progressed = on_job_progressed,
+                             .ended = on_job_ended,
+                             .forgotten = on_job_forgotten,
+                             .userdata = manager},
+        };
+        int r;
+
+        r = jobs_new(&options, &manager->jobs);
+        if (r >= 0)
+                pool_set_wake(manager->movers, on_movers_wake, manager);
+        return r;
+}
+
+static int start_model(Manager *manager, ch_error **err)
+{
+        GroupsObserver observer = {
+                .added = on_group_added,
+                .removed = on_group_removed,
+                .changed = on_group_changed,
+                .oom = on_group_oom,
+                .userdata = manager,
+        };
+        int r;
+
+        r = groups_new(manager->tree, &observer, &manager->groups);
+        if (r >= 0)
+                r = watches_new(manager->event, manager->groups, manager->conf->rescan_usec,
+                                &manager->watches);
+        if (r >= 0)
+                r = sd_event_add_defer(manager->event, &manager->changes, on_changes, manager);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(manager->changes, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_priority(manager->changes, SD_EVENT_PRIORITY_NORMAL + 10);
+        if (r >= 0)
+                r = strays_new(manager, &manager->strays);
+        if (r < 0)
+                return error_errno(err, r, NULL, "starting");
+        manager->scan_usec = now_usec();
+        r = groups_scan(manager->groups, "/", SIZE_MAX, err);
+        manager->scan_usec = now_usec() - manager->scan_usec;
+        return r;
+}
+
+static int recover_one(uint32_t id, uint32_t uid, struct json_object *record, void *userdata)
+{
+        Manager *manager = userdata;
+        Job *job;
+
+        log_info("job %u was interrupted: finishing it, or rolling it back", id);
+        return jobs_add_recovery(manager->jobs, id, uid, record, &job, NULL);
+}
+
+void manager_tell_ready(Manager *manager)
+{
+        if (manager->ready || !manager->configured || !bus_has_name(manager->bus))
+                return;
+        manager->ready = 1;
+        log_info("%zu groups below %s, mode %s, kernel %s", manager->groups->n,
+                 ch_tree_get_root(manager->tree), mode_to_string(manager->conf->mode),
+                 manager->probe.kernel);
+        (void)sd_notifyf(0, "READY=1\nSTATUS=%zu groups below %s", manager->groups->n,
+                         ch_tree_get_root(manager->tree));
+}
+
+static void on_configured(Manager *manager)
+{
+        manager->configured = 1;
+        manager_tell_ready(manager);
+}
+
+static void on_reconfigured(Manager *manager)
+{
+        (void)sd_notify(0, "READY=1");
+}
+
+int manager_reload(Manager *manager, ch_error **err)
+{
+        Conf *conf;
+        int r;
+
+        r = manager_load_conf(&manager->options, &conf, err);
+        if (r < 0)
+                return r;
+        /* what is fixed for the life of the process is told as it is */
+        if (!streq(conf->state_directory ? conf->state_directory : "",
+                   manager->conf->state_directory) ||
+            conf->mode != manager->conf->mode || !streq(conf->bus, manager->conf->bus))
+                log_warning("Root=, Mode=, StateDirectory= and Bus= take effect at the next start "
+                            "only");
+        conf_keep_fixed(conf, manager->conf);
+        log_set_max_level((int)conf->log_level);
+        conf_free(manager->conf);
+        manager->conf = conf;
+        return 0;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        _cleanup_(error_freep) ch_error *error = NULL;
+        Manager *manager = userdata;
+
+        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_usec());
+        if (manager_reload(manager, &error) < 0) {
+                log_failure(LOG_ERR, "the configuration stays as it was", error);
+                (void)sd_notify(0, "READY=1");
+                return 0;
+        }
+        return configured_start(manager, on_reconfigured);
+}
+
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info,
+                        void *userdata)
+{
+        manager_stop(userdata, EXIT_SUCCESS);
+        return 0;
+}
+
+static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *manager = userdata;
+
+        log_warning("%u jobs are left in mid-move (StopTimeout=): the next start recovers them",
+                    manager->jobs->n_live);
+        return sd_event_exit(manager->event, manager->exit_code);
+}
+
+/* After each turn of the loop, once the end has begun: is all done and said? */
+static int on_stopping(sd_event_source *source, void *userdata)
+{
+        Manager *manager = userdata;
+
+        if (manager->jobs->n_live > 0 || pool_n_active(manager->workers) > 0 ||
+            watches_is_scanning(manager->watches) || !bus_is_flushed(manager->bus))
+                return 0;
+        return sd_event_exit(manager->event, manager->exit_code);
+}
+
+void manager_stop(Manager *manager, int exit_code)
+{
+        if (manager->stopping)
+                return;
+        manager->stopping = 1;
+        manager->exit_code = exit_code;
+        (void)sd_notify(0, "STOPPING=1\nSTATUS=Ending jobs");
+        jobs_cancel_all(manager->jobs);
+        watches_stop(manager->watches);
+        (void)sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC,
+                                         manager->conf->stop_timeout_usec, 0, on_stop_timeout,
+                                         manager);
+        (void)sd_event_add_post(manager->event, NULL, on_stopping, manager);
+        (void)on_stopping(NULL, manager); /* no other source may ever wake the loop */
+}
+
+static int start_signals(Manager *manager)
+{
+        sigset_t set;
+        int r;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+                return -errno;
+        r = sd_event_add_signal(manager->event, NULL, SIGTERM, on_terminate, manager);
+        if (r >= 0)
+                r = sd_event_add_signal(manager->event, NULL, SIGINT, on_terminate, manager);
+        if (r >= 0)
+                r = sd_event_add_signal(manager->event, NULL, SIGHUP, on_reload, manager);
+        return r;
+}
+
+int manager_start(Manager *manager, ch_error **err)
+{
+        int r;
+
+        setup_raise_nofile();
+        r = start_signals(manager);
+        if (r < 0)
+                return error_errno(err, r, NULL, "starting");
+        r = setup_state(manager, err);
+        if (r >= 0)
+                r = setup_tree(manager, err);
+        if (r < 0)
+                return r;
+        (void)ch_probe_run(manager->tree, &manager->probe);
+        setup_tell_missing(manager);
+        r = manager->options.any_fs ? 0 : setup_controllers(manager, err);
+        if (r >= 0)
+                r = start_jobs(manager);
+        if (r >= 0)
+                r = start_model(manager, err);
+        if (r >= 0)
+                r = bus_new(manager, &manager->bus, err);
+        if (r >= 0)
+                r = journal_read_all(manager->state_fd, recover_one, manager, err);
+        if (r >= 0)
+                r = configured_start(manager, on_configured);
+        if (r < 0 && err && !*err)
+                return error_errno(err, r, NULL, "starting");
+        return r;
+}
+
+int manager_run(Manager *manager)
+{
+        int r;
+
+        (void)sd_event_set_watchdog(manager->event, 1);
+        r = sd_event_loop(manager->event);
+        if (r < 0)
+                log_error("the event loop failed: %s", strerror(-r));
+        return r < 0 ? EXIT_FAILURE : r;
+}

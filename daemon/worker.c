@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A pool of threads whose results come back to the event loop. */
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "util.h"
+#include "worker.h"
+
+typedef struct TaskList {
+        Task *first, *last;
+        size_t n;
+} TaskList;
+
+struct Pool {
+        pthread_mutex_t lock; /* of what follows */
+        pthread_cond_t work;
+        TaskList queue, ended;
+        size_t n_idle, n_threads;
+        int stopping;
+
+        size_t n_active; /* the loop's own */
+        unsigned max_threads;
+        int event_fd;
+        sd_event_source *io;
+        void (*wake)(void *userdata);
+        void *wake_userdata;
+        pthread_t threads[];
+};
+
+static void list_push(TaskList *list, Task *task)
+{
+        task->next = NULL;
+        *(list->last ? &list->last->next : &list->first) = task;
+        list->last = task;
+        list->n++;
+}
+
+static Task *list_pop(TaskList *list)
+{
+        Task *task = list->first;
+
+        if (!task)
+                return NULL;
+        list->first = task->next;
+        if (!list->first)
+                list->last = NULL;
+        list->n--;
+        return task;
+}
+
+void pool_wake(Pool *pool)
+{
+        uint64_t one = 1;
+
+        /* full only when 2^64 are waiting */
+        (void)!write(pool->event_fd, &one, sizeof(one));
+}
+
+static void *thread_main(void *userdata)
+{
+        Pool *pool = userdata;
+        Task *task;
+
+        pthread_mutex_lock(&pool->lock);
+        for (;;) {
+                while (!pool->queue.first && !pool->stopping) {
+                        pool->n_idle++;
+                        pthread_cond_wait(&pool->work, &pool->lock);
+                        pool->n_idle--;
+                }
+                task = list_pop(&pool->queue);
+                if (!task)
+                        break;
+                pthread_mutex_unlock(&pool->lock);
+                if (!atomic_load(&task->cancelled))
+                        task->run(task);
+                pthread_mutex_lock(&pool->lock);
+                list_push(&pool->ended, task);
+                pool_wake(pool);
+        }
+        pthread_mutex_unlock(&pool->lock);
+        return NULL;
+}
+
+static int on_ended(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        Pool *pool = userdata;
+        uint64_t count;
+        Task *task;
+
+        (void)!read(fd, &count, sizeof(count));
+        if (pool->wake)
+                pool->wake(pool->wake_userdata);
+        for (;;) {
+                pthread_mutex_lock(&pool->lock);
+                task = list_pop(&pool->ended);
+                pthread_mutex_unlock(&pool->lock);
+                if (!task)
+                        return 0;
+                pool->n_active--;
+                task->done(task);
+        }
+}
+
+int pool_new(sd_event *event, unsigned max_threads, Pool **ret)
+{
+        Pool *pool = calloc(1, sizeof(*pool) + max_threads * sizeof(pthread_t));
+        int r;
+
+        if (!pool)
+                return -ENOMEM;
+        pool->max_threads = max_threads;
+        pthread_mutex_init(&pool->lock, NULL);
+        pthread_cond_init(&pool->work, NULL);
+        pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r = pool->event_fd < 0
+                    ? -errno
+                    : sd_event_add_io(event, &pool->io, pool->event_fd, EPOLLIN, on_ended, pool);
+        if (r < 0) {
+                (void)pool_free(pool);
+                return r;
+        }
+        *ret = pool;
+        return 0;
+}
+
+/* Signals are the loop's: a worker must not be interrupted in a write. */
+static int start_thread(Pool *pool)
+{
+        sigset_t all, old;
+        int r;
+
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        r = pthread_create(&pool->threads[pool->n_threads], NULL, thread_main, pool);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        if (r == 0)
+                pool->n_threads++;
+        return -r;
+}
+
+int pool_submit(Pool *pool, Task *task)
+{
+        int r = 0;
+
+        pthread_mutex_lock(&pool->lock);
+        if (pool->n_idle <= pool->queue.n && pool->n_threads < pool->max_threads)
+                r = start_thread(pool);
+        if (pool->n_threads > 0) {
+                list_push(&pool->queue, task);
+                pool->n_active++;
+                pthread_cond_signal(&pool->work);
+                r = 0;
+        }
+        pthread_mutex_unlock(&pool->lock);
+        return r;
+}
+
+void task_cancel(Task *task)
+{
+        atomic_store(&task->cancelled, 1);
+}
+
+void pool_set_wake(Pool *pool, void (*wake)(void *userdata), void *userdata)
+{
+        pool->wake = wake;
+        pool->wake_userdata = userdata;
+}
+
+size_t pool_n_threads(const Pool *pool)
+{
+        return pool->n_threads;
+}
+
+size_t pool_n_active(const Pool *pool)
+{
+        return pool->n_active;
+}
+
+size_t pool_n_queued(Pool *pool)
+{
+        size_t n;
+
+        pthread_mutex_lock(&pool->lock);
+        n = pool->queue.n;
+        pthread_mutex_unlock(&pool->lock);
+        return n;
+}
+
+int pool_free(Pool *pool)
+{
+        if (!pool)
+                return 1;
+        if (pool->n_active > 0)
+                return 0;
+        pthread_mutex_lock(&pool->lock);
+        pool->stopping = 1;
+        pthread_cond_broadcast(&pool->work);
+        pthread_mutex_unlock(&pool->lock);
+        for (size_t i = 0; i < pool->n_threads; i++)
+                (void)pthread_join(pool->threads[i], NULL);
+        sd_event_source_unref(pool->io);
+        safe_close(pool->event_fd);
+        pthread_cond_destroy(&pool->work);
+        pthread_mutex_destroy(&pool->lock);
+        free(pool);
+        return 1;
+}

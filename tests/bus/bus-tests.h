@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CH_TESTS_BUS_TESTS_H
+#define CH_TESTS_BUS_TESTS_H
+
+/* The tests by subject, for main() in test-bus.c. */
+
+#include <stddef.h>
+
+struct CMUnitTest;
+
+extern const struct CMUnitTest group_tests[], property_tests[], life_tests[], contract_tests[],
+        move_tests[], lag_tests[];
+extern const size_t n_group_tests, n_property_tests, n_life_tests, n_contract_tests, n_move_tests,
+        n_lag_tests;
+
+#endif

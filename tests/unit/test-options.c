@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command line: options anywhere, values, mistakes with a way out, and that the tables agree
+ * with each other. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cli.h"
+#include "suggest.h"
+
+typedef struct Parsed {
+        Options options;
+        char *args[16];
+        size_t n_args;
+        char *why;
+        char *copies[16];
+} Parsed;
+
+/* Parses words up to a NULL; the copies can be written to, as argv can. */
+static int parse(Parsed *parsed, const char *const *words)
+{
+        char *argv[16] = { (char *)"chargectl" };
+        int argc = 1;
+
+        *parsed = (Parsed){ .why = NULL };
+        for (; words[argc - 1]; argc++)
+                argv[argc] = parsed->copies[argc] = strdup(words[argc - 1]);
+        return options_parse(argc, argv, &parsed->options, parsed->args, &parsed->n_args,
+                             &parsed->why);
+}
+
+static void parsed_done(Parsed *parsed)
+{
+        options_done(&parsed->options);
+        free(parsed->why);
+        for (size_t i = 0; i < ELEMENTSOF(parsed->copies); i++)
+                free(parsed->copies[i]);
+}
+
+#define WORDS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+static void test_options_stand_anywhere(void **state)
+{
+        _cleanup_(parsed_done) Parsed p;
+
+        assert_int_equal(parse(&p, WORDS("-q", "move", "--rate=200M", "12", "--policy", "lazy",
+                                         "/web", "--json")),
+                         CTL_OK);
+        assert_int_equal(p.n_args, 3);
+        assert_string_equal(p.args[0], "move");
+        assert_string_equal(p.args[2], "/web");
+        assert_int_equal(p.options.quiet, 1);
+        assert_int_equal(p.options.json, JSON_SHORT);
+        assert_string_equal(p.options.policy, "lazy");
+        assert_int_equal(p.options.rate_bytes_per_sec, 200 << 20);
+        assert_true(p.options.given & GIVEN_RATE);
+}
+
+static void test_lists_clusters_and_the_end_of_options(void **state)
+{
+        _cleanup_(parsed_done) Parsed p;
+
+        assert_int_equal(parse(&p, WORDS("show", "-p", "A,B", "-pC", "-la", "--", "-x")), CTL_OK);
+        assert_int_equal(p.options.properties.n, 3);
+        assert_string_equal(p.options.properties.items[1], "B");
+        assert_string_equal(p.options.properties.items[2], "C");
+        assert_true(p.options.full && p.options.all);
+        assert_string_equal(p.args[1], "-x");
+}
+
+static void test_mistakes_name_the_word_and_the_way_out(void **state)
+{
+        static const struct {
+                const char *words[3];
+                const char *why;
+        } rows[] = {
+                { { "--jsn" }, "--jsn: unknown option; did you mean '--json'?" },
+                { { "--zzzzzzzz" }, "--zzzzzzzz: unknown option; see 'chargectl help'" },
+                { { "-Z" }, "-Z: unknown option; see 'chargectl help'" },
+                { { "--json=long" }, "--json=long: unknown mode; use short, pretty or off" },
+                { { "--rate=fast" }, "--rate=fast: not a size such as 512M or 1.5GiB" },
+                { { "--rate=-5" }, "--rate=-5: not a size such as 512M or 1.5GiB" },
+                { { "--timeout=3fortnights" },
+                  "--timeout=3fortnights: not a time such as 30s, 500ms or 2min" },
+                { { "--quiet=yes" }, "--quiet: takes no value" },
+                { { "--policy" }, "--policy: needs a value: --policy=POLICY" },
+                { { "-p" }, "-p: needs a value: -p NAME" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(parsed_done) Parsed p;
+
+                assert_int_equal(parse(&p, rows[i].words), CTL_USAGE);
+                assert_string_equal(p.why, rows[i].why);
+        }
+}
+
+static void test_numbers_with_units(void **state)
+{
+        uint64_t n = 0;
+
+        assert_int_equal(parse_usec("500ms", &n), 0);
+        assert_int_equal(n, 500000);
+        assert_int_equal(parse_usec("infinity", &n), -EINVAL);
+}
+
+static void test_options_of_other_verbs_are_strays(void **state)
+{
+        char *argv[] = { (char *)"chargectl", (char *)"list", (char *)"--policy=lazy", NULL };
+
+        assert_string_equal(options_find_stray(3, argv, "list")->name, "policy");
+        assert_null(options_find_stray(3, argv, "move"));
+        assert_null(options_find_stray(3, argv, "plan"));
+}
+
+/* Every verb named in the option table exists, and no name or letter is used twice. */
+static void test_the_tables_agree(void **state)
+{
+        size_t n, n_verbs;
+        const Option *options = option_table(&n);
+
+        (void)verb_table(&n_verbs);
+        assert_true(n_verbs > 20);
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_(freep) char *names = options[i].verbs ? strdup(options[i].verbs) : NULL;
+                char *save = NULL;
+
+                for (char *name = names ? strtok_r(names, " ", &save) : NULL; name;
+                     name = strtok_r(NULL, " ", &save))
+                        assert_non_null(verb_find(name));
+                for (size_t j = i + 1; j < n; j++) {
+                        assert_false(options[i].name && options[j].name &&
+                                     streq(options[i].name, options[j].name));
+                        assert_false(options[i].letter && options[i].letter == options[j].letter);
+                }
+        }
+}
+
+/* Who changes something has a dry run; who is told to need arguments says which. */
+static void test_every_verb_keeps_the_promises(void **state)
+{
+        size_t n, n_options;
+        const Verb *verbs = verb_table(&n);
+        const Option *options = option_table(&n_options);
+
+        for (size_t i = 0; i < n; i++) {
+                assert_non_null(verbs[i].run);
+                assert_true(verbs[i].help[0]);
+                assert_true(verbs[i].max_args >= verbs[i].min_args);
+                if (verbs[i].min_args)
+                        assert_true(verbs[i].args[0]);
+                if (!(verbs[i].flags & VERB_CHANGES))
+                        continue;
+                for (size_t j = 0; j < n_options; j++)
+                        if (options[j].name && streq(options[j].name, "dry-run"))
+                                assert_true(option_is_for(&options[j], verbs[i].name));
+        }
+}
+
+static void test_the_nearest_word(void **state)
+{
+        Suggest suggest = suggest_begin("mvoe");
+
+        suggest_offer(&suggest, "monitor");
+        suggest_offer(&suggest, "move");
+        suggest_offer(&suggest, "remove");
+        assert_string_equal(suggest.best, "move");
+
+        suggest = suggest_begin("frobnicate");
+        suggest_offer(&suggest, "list");
+        assert_null(suggest.best);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_options_stand_anywhere),
+                cmocka_unit_test(test_lists_clusters_and_the_end_of_options),
+                cmocka_unit_test(test_mistakes_name_the_word_and_the_way_out),
+                cmocka_unit_test(test_numbers_with_units),
+                cmocka_unit_test(test_options_of_other_verbs_are_strays),
+                cmocka_unit_test(test_the_tables_agree),
+                cmocka_unit_test(test_every_verb_keeps_the_promises),
+                cmocka_unit_test(test_the_nearest_word),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
