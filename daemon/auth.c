@@ -9,7 +9,7 @@
 #include "util.h"
 
 struct Clients {
-        Hash by_name; /* hash of the name → Client; a collision is looked for by name */
+        Hash by_name; /* hash of name and connection → Client; a collision is looked for by both */
         Hash users;   /* uid → User */
 };
 
@@ -24,24 +24,42 @@ int clients_new(Clients **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-static Client *find(Clients *clients, const char *name)
+static uint64_t key_of(sd_bus *bus, const char *name)
 {
-        Client *client = hash_get(&clients->by_name, hash_string(name));
-
-        return client && streq(client->name, name) ? client : NULL;
+        return hash_string(name) ^ ((uint64_t)(uintptr_t)bus * 0x9e3779b97f4a7c15ULL);
 }
 
-int clients_get(Clients *clients, const char *name, Client **ret)
+static Client *find(Clients *clients, sd_bus *bus, const char *name)
 {
-        Client *client = find(clients, name);
+        Client *client = hash_get(&clients->by_name, key_of(bus, name));
+
+        return client && client->bus == bus && streq(client->name, name) ? client : NULL;
+}
+
+const char *client_name_of(sd_bus_message *message)
+{
+        sd_bus *bus = sd_bus_message_get_bus(message);
+        const char *name = NULL;
+
+        /* what a peer says of itself counts for nothing */
+        if (sd_bus_is_bus_client(bus) > 0)
+                return sd_bus_message_get_sender(message);
+        (void)sd_bus_get_description(bus, &name);
+        return name;
+}
+
+int clients_get(Clients *clients, sd_bus *bus, const char *name, Client **ret)
+{
+        Client *client = find(clients, bus, name);
 
         if (!client) {
                 client = calloc(1, sizeof(*client));
                 if (!client)
                         return -ENOMEM;
                 client->name = strdup(name);
+                client->bus = bus;
                 client->clients = clients;
-                client->key = hash_string(name);
+                client->key = key_of(bus, name);
                 client->n_refs = 1; /* the table's */
                 if (!client->name || hash_put(&clients->by_name, client->key, client) < 0) {
                         free(client->name);
@@ -88,23 +106,55 @@ static void drop(Clients *clients, Client *client)
         client_unref(client);
 }
 
-void clients_drop(Clients *clients, const char *name)
+void clients_drop(Clients *clients, sd_bus *bus, const char *name)
 {
-        Client *client = find(clients, name);
+        Client *client = find(clients, bus, name);
 
         if (client)
                 drop(clients, client);
 }
 
-void clients_drop_all(Clients *clients)
+/* NULL: of all connections */
+static void drop_bus(Clients *clients, sd_bus *bus)
 {
         size_t position = 0;
         Client *client;
 
         while ((client = hash_next(&clients->by_name, &position))) {
+                if (bus && client->bus != bus)
+                        continue;
                 drop(clients, client);
                 position = 0;
         }
+}
+
+void clients_drop_bus(Clients *clients, sd_bus *bus)
+{
+        const char *name;
+
+        /* a peer is alone on its connection */
+        if (sd_bus_is_bus_client(bus) <= 0 && sd_bus_get_description(bus, &name) >= 0)
+                clients_drop(clients, bus, name);
+        else
+                drop_bus(clients, bus);
+}
+
+int clients_add_peer(Clients *clients, sd_bus *bus, uint32_t uid, pid_t pid)
+{
+        const char *name;
+        Client *client;
+        int r;
+
+        r = sd_bus_get_description(bus, &name);
+        if (r >= 0)
+                r = clients_get(clients, bus, name, &client);
+        if (r < 0)
+                return r;
+        client->known = 1;
+        client->uid = uid;
+        client->pid = pid;
+        client_unref(client);
+        return 0;
 }
 
 Clients *clients_free(Clients *clients)
@@ -114,7 +164,7 @@ Clients *clients_free(Clients *clients)
 
         if (!clients)
                 return NULL;
-        clients_drop_all(clients);
+        drop_bus(clients, NULL);
         while ((user = hash_next(&clients->users, &position)))
                 free(user);
         hash_done(&clients->users);
@@ -123,7 +173,7 @@ Clients *clients_free(Clients *clients)
         return NULL;
 }
 
-static int read_uid(sd_bus_message *reply, uint32_t *ret)
+static int read_credentials(sd_bus_message *reply, Client *client)
 {
         int r, found = 0;
 
@@ -133,8 +183,13 @@ static int read_uid(sd_bus_message *reply, uint32_t *ret)
 
                 r = sd_bus_message_read(reply, "s", &key);
                 if (r >= 0 && streq(key, "UnixUserID")) {
-                        r = sd_bus_message_read(reply, "v", "u", ret);
+                        r = sd_bus_message_read(reply, "v", "u", &client->uid);
                         found = r >= 0;
+                } else if (r >= 0 && streq(key, "ProcessID")) {
+                        uint32_t pid = 0;
+
+                        r = sd_bus_message_read(reply, "v", "u", &pid);
+                        client->pid = (pid_t)pid;
                 } else if (r >= 0) {
                         r = sd_bus_message_skip(reply, "v");
                 }
@@ -149,8 +204,8 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *e
         Client *client = userdata;
 
         client->asking = 0;
-        client->known =
-                !sd_bus_message_is_method_error(reply, NULL) && read_uid(reply, &client->uid) >= 0;
+        client->known = !sd_bus_message_is_method_error(reply, NULL) &&
+                        read_credentials(reply, client) >= 0;
         client->n_refs++;
         resume_waiting(client);
         client->slot = sd_bus_slot_unref(client->slot);
@@ -158,7 +213,7 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *e
         return 0;
 }
 
-int client_identify(Client *client, sd_bus *bus, Request *request)
+int client_identify(Client *client, Request *request)
 {
         int r;
 
@@ -167,7 +222,7 @@ int client_identify(Client *client, sd_bus *bus, Request *request)
                 return 0;
         }
         if (!client->asking) {
-                r = sd_bus_call_method_async(bus, &client->slot, "org.freedesktop.DBus",
+                r = sd_bus_call_method_async(client->bus, &client->slot, "org.freedesktop.DBus",
                                              "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                              "GetConnectionCredentials", on_credentials, client,
                                              "s", client->name);

@@ -21,12 +21,14 @@ typedef struct User {
 
 struct Client {
         Clients *clients;
-        char *name; /* unique name on the bus */
+        sd_bus *bus; /* the connection that it talks to us by */
+        char *name;  /* unique name on the bus; of a peer without a bus: the connection's description */
         uint64_t key;
         unsigned n_refs;
         unsigned n_requests;
         int known, gone, asking;
         uint32_t uid;
+        pid_t pid; /* 0: the bus did not say */
         Request *requests;               /* unanswered */
         Request *waiting, *waiting_last; /* for the credentials, in order of arrival */
         sd_bus_slot *slot;
@@ -34,14 +36,19 @@ struct Client {
 
 int clients_new(Clients **ret);
 Clients *clients_free(Clients *clients);
-/* The bus is lost: nobody waits for an answer any more. */
-void clients_drop_all(Clients *clients);
-void clients_drop(Clients *clients, const char *name);
+/* The connection is lost: nobody waits for an answer on it any more. */
+void clients_drop_bus(Clients *clients, sd_bus *bus);
+void clients_drop(Clients *clients, sd_bus *bus, const char *name);
 /* Takes a reference. -ENOMEM. */
-int clients_get(Clients *clients, const char *name, Client **ret);
+int clients_get(Clients *clients, sd_bus *bus, const char *name, Client **ret);
+/* A peer that talks to us without a bus: who it is is known from its socket. Its connection must
+ * have a description of its own; clients_drop_bus() when it goes. */
+int clients_add_peer(Clients *clients, sd_bus *bus, uint32_t uid, pid_t pid);
+/* Who sent a message: the sender on a bus; without one, which peer. */
+const char *client_name_of(sd_bus_message *message);
 Client *client_unref(Client *client);
 /* request_resume() is called at once when the caller is known, else when the bus has answered. */
-int client_identify(Client *client, sd_bus *bus, Request *request);
+int client_identify(Client *client, Request *request);
 size_t clients_count(const Clients *clients);
 /* -ENOMEM */
 int clients_get_user(Clients *clients, uint32_t uid, User **ret);

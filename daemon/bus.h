@@ -2,25 +2,23 @@
 #ifndef CHD_BUS_H
 #define CHD_BUS_H
 
-/* The connection to the bus: made, lost, made again; the name; the objects on it; what is told to
- * everybody. */
+/* org.chargehand1 on the bus: the objects, and what is told to everybody. */
 
 #include <systemd/sd-bus.h>
 
+#include "link.h"
 #include "manager.h"
 
 struct Bus {
         Manager *manager;
-        sd_bus *bus; /* NULL while the bus is gone */
-        sd_event_source *retry;
-        uint64_t retry_usec;
+        Link *link;
+        sd_bus *bus; /* of the link; to be used only while bus_has_name() */
         sd_bus_vtable *group_vtable; /* made from the attribute table, once */
-        int named;                   /* we own org.chargehand1 */
-        unsigned n_connections;
 };
 
-/* Connects. Fails only here where there is no bus; later losses are mended with a back-off. */
-int bus_new(Manager *manager, Bus **ret, ch_error **err);
+/* Connects. Fails only here where there is no bus, and not where `patient`; later losses are mended
+ * with a back-off. */
+int bus_new(Manager *manager, int patient, Bus **ret, ch_error **err);
 Bus *bus_free(Bus *bus);
 int bus_has_name(const Bus *bus);
 /* 1 when nothing is left to be sent. */

@@ -87,6 +87,56 @@ static int parse_span(const ConfRow *row, const char *text, void *member)
         return 0;
 }
 
+static int parse_bool(const ConfRow *row, const char *text, void *member)
+{
+        static const char *const words[] = { "no", "yes", "false", "true", "0", "1", "off", "on" };
+
+        for (unsigned i = 0; i < ELEMENTSOF(words); i++)
+                if (streq(words[i], text)) {
+                        *(unsigned *)member = i & 1;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int parse_place(const ConfRow *row, const char *text, void *member)
+{
+        if (*text != '/' && !streq(text, "auto") && !streq(text, "no"))
+                return -EINVAL;
+        return parse_text(row, text, member);
+}
+
+static int parse_slice(const ConfRow *row, const char *text, void *member)
+{
+        const char *dot = strrchr(text, '.');
+
+        if (!streq(text, "auto") && (!dot || dot == text || !streq(dot, ".slice")))
+                return -EINVAL;
+        return parse_text(row, text, member);
+}
+
+static int parse_users(const ConfRow *row, const char *text, void *member)
+{
+        _cleanup_(freep) char *copy = strdup(text);
+        char *rest = copy, *word;
+        uint32_t uid;
+
+        while (copy && (word = strsep(&rest, " ,\t")))
+                if (*word && conf_parse_owner(word, 0, &uid) < 0)
+                        return -EINVAL;
+        return parse_text(row, text, member);
+}
+
+static int parse_span_or_never(const ConfRow *row, const char *text, void *member)
+{
+        uint64_t value;
+
+        if (parse_seconds(text, &value) < 0 || value == 0)
+                return -EINVAL;
+        *(uint64_t *)member = value;
+        return 0;
+}
+
 /* 0 is how the library says "none" */
 static int parse_span_or_none(const ConfRow *row, const char *text, void *member)
 {
@@ -254,6 +304,25 @@ static const ConfRow rows[] = {
             .doc = "A move not done by then ends as its policy says."),
         ROW("Move", "MaxReclaim", parse_size, reclaim_bytes, "infinity", .accepts = "bytes such as 200M, or infinity",
             .doc = "How much may be reclaimed in a target to make room."),
+        ROW("Runtime", "Systemd1", parse_bool, systemd1, "no", .accepts = "yes or no",
+            .doc = "Offer org.freedesktop.systemd1 to container runtimes: for hosts where systemd is not PID 1."),
+        ROW("Runtime", "PrivateSocket", parse_place, private_socket, "auto", .accepts = "auto, no or an absolute path",
+            .doc = "Socket for clients without a bus. auto: /run/systemd/private for root on the system bus, "
+                   "$XDG_RUNTIME_DIR/systemd/private for a user instance."),
+        ROW("Runtime", "SystemdDirectory", parse_bool, systemd_directory, "no", .accepts = "yes or no",
+            .doc = "Make /run/systemd/system, by which runc, containerd and others tell that systemd runs. Other software "
+                   "believes it too: see docs/runtimes.md."),
+        ROW("Runtime", "DefaultSlice", parse_slice, default_slice, "auto", .accepts = "auto or the name of a slice",
+            .doc = "Slice of scopes that name none. auto: system.slice, app.slice for a user instance."),
+        ROW("Runtime", "ScopeLinger", parse_span, scope_linger_usec, "10s", SECONDS(0, 3600),
+            .doc = "How long the group of a dead scope is kept for those who read its memory.events. Its name is free at "
+                   "once."),
+        ROW("Runtime", "DefaultTimeoutStop", parse_span_or_never, default_timeout_stop_usec, "90s",
+            .accepts = "a time such as 90s, or infinity",
+            .doc = "From SIGTERM to SIGKILL when a scope is stopped."),
+        ROW("Runtime", "Users", parse_users, users, "", .accepts = "names or numbers of users that exist",
+            .doc = "Users who get a subtree of their own, /user.slice/user-UID.slice/user@UID.service, for chargehandd "
+                   "--user."),
         ROW("Debug", "KillAtStep", parse_count, kill_at_step, "0", COUNT(0, 1000000),
             .doc = "For tests of recovery: end by SIGKILL when a move writes its journal for the Nth time. 0: never."),
 };

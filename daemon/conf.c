@@ -290,6 +290,10 @@ void conf_keep_fixed(Conf *conf, Conf *old)
         swap_text(&conf->state_directory, &old->state_directory);
         swap_text(&conf->bus, &old->bus);
         conf->mode = old->mode;
+        conf->systemd1 = old->systemd1;
+        swap_text(&conf->private_socket, &old->private_socket);
+        conf->systemd_directory = old->systemd_directory;
+        swap_text(&conf->default_slice, &old->default_slice);
 }
 
 int conf_new(Conf **ret)
@@ -335,6 +339,9 @@ Conf *conf_free(Conf *conf)
         free(conf->state_directory);
         free(conf->bus);
         free(conf->controllers);
+        free(conf->private_socket);
+        free(conf->default_slice);
+        free(conf->users);
         free(conf);
         return NULL;
 }

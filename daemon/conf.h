@@ -53,6 +53,14 @@ typedef struct Conf {
         uint64_t timeout_usec; /* 0: none */
         uint64_t reclaim_bytes;
 
+        unsigned systemd1;             /* [Runtime]: the face of org.freedesktop.systemd1 */
+        char *private_socket;          /* "auto", "no" or a path */
+        unsigned systemd_directory;    /* make /run/systemd/system */
+        char *default_slice;           /* "auto" or a name */
+        uint64_t scope_linger_usec;
+        uint64_t default_timeout_stop_usec; /* UINT64_MAX: never */
+        char *users;                   /* names or uids separated by spaces */
+
         unsigned kill_at_step;
 
         ConfGroup *groups;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The daemon's life: start, reload, changes to the bus, end. */
 
+#include <assert.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
@@ -18,6 +19,16 @@
 #ifndef CHARGEHAND_VERSION
 #error "the build defines CHARGEHAND_VERSION"
 #endif
+
+#define OBSERVE(manager, call, ...)                                                                \
+        do {                                                                                       \
+                for (size_t i_ = 0; i_ < (manager)->n_observers; i_++) {                           \
+                        const ManagerObserver *o_ = &(manager)->observers[i_];                     \
+                                                                                                   \
+                        if (o_->call)                                                              \
+                                o_->call(__VA_ARGS__ __VA_OPT__(, ) o_->userdata);                 \
+                }                                                                                  \
+        } while (0)
 
 const char *manager_version(void)
 {
@@ -85,6 +96,8 @@ Manager *manager_free(Manager *manager)
         if (!manager)
                 return NULL;
         manager->stopping = 1;
+        OBSERVE(manager, free);
+        manager->n_observers = 0;
         bus_free(manager->bus);
         strays_free(manager->strays);
         /* work that hangs in the kernel keeps what it uses until the process ends */
@@ -112,6 +125,7 @@ static void on_group_added(Group *group, void *userdata)
 
         watches_add(manager->watches, group);
         bus_emit_group(manager->bus, "GroupNew", group);
+        OBSERVE(manager, group_added, group);
 }
 
 static void on_group_removed(Group *group, void *userdata)
@@ -120,6 +134,7 @@ static void on_group_removed(Group *group, void *userdata)
 
         watches_remove(manager->watches, group);
         bus_emit_group(manager->bus, "GroupRemoved", group);
+        OBSERVE(manager, group_removed, group);
 }
 
 static void on_group_changed(Groups *groups, void *userdata)
@@ -136,6 +151,7 @@ static void on_group_oom(Group *group, uint64_t count, void *userdata)
         log_warning("%s: the kernel killed for lack of memory (oom_kill %llu)", group->path,
                     (unsigned long long)count);
         bus_emit_oom(manager->bus, group, count);
+        OBSERVE(manager, group_oom, group, count);
 }
 
 /* At the end of the loop turn: one signal per group, however often it changed. */
@@ -145,9 +161,24 @@ static int on_changes(sd_event_source *source, void *userdata)
         uint32_t bits;
         Group *group;
 
-        while ((group = groups_pop_changed(manager->groups, &bits)))
+        while ((group = groups_pop_changed(manager->groups, &bits))) {
                 group_bus_emit_changed(manager->bus, group, bits);
+                OBSERVE(manager, group_changed, group, bits);
+        }
         return 0;
+}
+
+void manager_add_observer(Manager *manager, const ManagerObserver *observer)
+{
+        assert(manager->n_observers < MANAGER_OBSERVERS_MAX);
+        manager->observers[manager->n_observers++] = *observer;
+}
+
+void manager_client_gone(Manager *manager, const char *client)
+{
+        if (bus_has_name(manager->bus))
+                clients_drop(manager->clients, link_get_bus(manager->bus->link), client);
+        OBSERVE(manager, client_gone, client);
 }
 
 static void on_job_added(Job *job, void *userdata)
@@ -245,8 +276,13 @@ static int recover_one(uint32_t id, uint32_t uid, struct json_object *record, vo
 
 void manager_tell_ready(Manager *manager)
 {
-        if (manager->ready || !manager->configured || !bus_has_name(manager->bus))
+        if (manager->ready || !manager->configured ||
+            !(bus_has_name(manager->bus) || manager->without_bus))
                 return;
+        for (size_t i = 0; i < manager->n_observers; i++)
+                if (manager->observers[i].is_ready &&
+                    !manager->observers[i].is_ready(manager->observers[i].userdata))
+                        return;
         manager->ready = 1;
         log_info("%zu groups below %s, mode %s, kernel %s", manager->groups->n,
                  ch_tree_get_root(manager->tree), mode_to_string(manager->conf->mode),
@@ -325,6 +361,10 @@ static int on_stopping(sd_event_source *source, void *userdata)
         if (manager->jobs->n_live > 0 || pool_n_active(manager->workers) > 0 ||
             watches_is_scanning(manager->watches) || !bus_is_flushed(manager->bus))
                 return 0;
+        for (size_t i = 0; i < manager->n_observers; i++)
+                if (manager->observers[i].is_busy &&
+                    manager->observers[i].is_busy(manager->observers[i].userdata))
+                        return 0;
         return sd_event_exit(manager->event, manager->exit_code);
 }
 
@@ -336,6 +376,8 @@ void manager_stop(Manager *manager, int exit_code)
         manager->exit_code = exit_code;
         (void)sd_notify(0, "STOPPING=1\nSTATUS=Ending jobs");
         jobs_cancel_all(manager->jobs);
+        link_stop(manager->bus ? manager->bus->link : NULL);
+        OBSERVE(manager, stopping);
         watches_stop(manager->watches);
         (void)sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC,
                                          manager->conf->stop_timeout_usec, 0, on_stop_timeout,
@@ -384,7 +426,7 @@ int manager_start(Manager *manager, ch_error **err)
         if (r >= 0)
                 r = start_model(manager, err);
         if (r >= 0)
-                r = bus_new(manager, &manager->bus, err);
+                r = bus_new(manager, manager->without_bus, &manager->bus, err);
         if (r >= 0)
                 r = journal_read_all(manager->state_fd, recover_one, manager, err);
         if (r >= 0)

@@ -28,6 +28,21 @@ typedef struct ManagerOptions {
         int any_fs;                                      /* tests: the root need not be cgroup2 */
 } ManagerOptions;
 
+/* Somebody else who wants to know what becomes of groups and clients; on the loop. Any may be NULL. */
+typedef struct ManagerObserver {
+        void (*group_added)(Group *group, void *userdata);
+        void (*group_removed)(Group *group, void *userdata); /* still whole; freed afterwards */
+        void (*group_changed)(Group *group, uint32_t bits, void *userdata); /* GROUP_CHANGED_… */
+        void (*group_oom)(Group *group, uint64_t count, void *userdata);
+        void (*client_gone)(const char *client, void *userdata);
+        void (*stopping)(void *userdata); /* the end has begun */
+        int (*is_busy)(void *userdata);   /* something is still to be done or said before the end */
+        int (*is_ready)(void *userdata);  /* 0: READY=1 has to wait; call manager_tell_ready() then */
+        void (*free)(void *userdata);     /* before all else of the manager goes */
+        void *userdata;
+} ManagerObserver;
+#define MANAGER_OBSERVERS_MAX 4
+
 struct Manager {
         ManagerOptions options;
         Conf *conf;
@@ -45,13 +60,16 @@ struct Manager {
                 *changes; /* deferred: tells the bus of changes at the end of the loop turn */
         sd_event_source *stop_timer;
         Strays *strays;  /* processes moved lately */
+        ManagerObserver observers[MANAGER_OBSERVERS_MAX];
+        size_t n_observers;
         int inside_only; /* mode delegated: processes outside the tree are left alone */
         int state_fd;    /* StateDirectory */
         int lock_fd, root_lock_fd;
         uint64_t scan_usec; /* the first scan of the tree took */
         int stopping, exit_code;
         int configured; /* the groups of the configuration are there */
-        int ready;      /* READY=1 was sent */
+        int without_bus; /* an observer offers a way to us beside the bus, which may come later */
+        int ready;       /* READY=1 was sent */
 };
 
 /* Reads the configuration with the command line over it; logs its warnings. */
@@ -67,6 +85,9 @@ int manager_run(Manager *manager);
 void manager_stop(Manager *manager, int exit_code);
 /* Reads the configuration again. The old one stays where the new one cannot be read. */
 int manager_reload(Manager *manager, ch_error **err);
+/* After the model and before the bus. */
+void manager_add_observer(Manager *manager, const ManagerObserver *observer);
+void manager_client_gone(Manager *manager, const char *client);
 /* READY=1, once the name is ours and the configured groups are there. */
 void manager_tell_ready(Manager *manager);
 const char *manager_version(void);

@@ -27,8 +27,12 @@ static void answer_error(Request *request, const ch_error *error, int r)
 
         if (!request->message)
                 return;
-        (void)bus_error_from(&bus_error, error, r);
-        (void)sd_bus_reply_method_error(request->message, &bus_error);
+        if (sd_bus_error_is_set(&request->bus_error)) {
+                (void)sd_bus_reply_method_error(request->message, &request->bus_error);
+        } else {
+                (void)bus_error_from(&bus_error, error, r);
+                (void)sd_bus_reply_method_error(request->message, &bus_error);
+        }
         sd_bus_error_free(&bus_error);
         request_drop_message(request);
 }
@@ -65,6 +69,7 @@ static void request_free(Request *request)
         if (request->free_data)
                 request->free_data(request->data);
         ch_error_free(request->error);
+        sd_bus_error_free(&request->bus_error);
         free(request->path);
         free(request);
 }
@@ -168,7 +173,7 @@ void request_resume(Request *request, int known, uint32_t uid)
 
 int request_start(Manager *manager, sd_bus_message *message, request_func begin, const char *path)
 {
-        const char *sender = sd_bus_message_get_sender(message);
+        const char *sender = client_name_of(message);
         Request *request = calloc(1, sizeof(*request));
         int r;
 
@@ -177,7 +182,8 @@ int request_start(Manager *manager, sd_bus_message *message, request_func begin,
         request->manager = manager;
         request->begin = begin;
         request->path = path ? strdup(path) : NULL;
-        if ((path && !request->path) || clients_get(manager->clients, sender, &request->client) < 0)
+        if ((path && !request->path) || clients_get(manager->clients, sd_bus_message_get_bus(message), sender,
+                        &request->client) < 0)
                 goto fail;
         request->client_next = request->client->requests;
         if (request->client_next)
@@ -193,7 +199,7 @@ int request_start(Manager *manager, sd_bus_message *message, request_func begin,
                 request_free(request);
                 return 1;
         }
-        r = client_identify(request->client, sd_bus_message_get_bus(message), request);
+        r = client_identify(request->client, request);
         if (r < 0) {
                 answer_error(request, NULL, r);
                 request_free(request);

@@ -32,7 +32,7 @@ struct Request {
         Request *waiting_next;              /* in client->waiting */
         sd_bus_message
                 *message; /* NULL once answered or the caller has gone; never used by workers */
-        uint32_t uid;     /* the caller's, once known */
+        uint32_t uid;     /* the caller's, once known; its pid is client->pid */
         uint32_t flags;
         request_func begin;  /* on the loop: reads the arguments; answers, or defers */
         request_func work;   /* on a worker: no message, no model */
@@ -41,6 +41,7 @@ struct Request {
         void *data; /* of the method */
         void (*free_data)(void *data);
         ch_error *error;
+        sd_bus_error bus_error; /* where it is set the answer is this one, as it stands */
         uint64_t wait_usec; /* how long work() may wait: a little less than the deadline, so that it
                                can tell */
         int result;         /* of work() */
