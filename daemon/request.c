@@ -182,7 +182,8 @@ int request_start(Manager *manager, sd_bus_message *message, request_func begin,
         request->manager = manager;
         request->begin = begin;
         request->path = path ? strdup(path) : NULL;
-        if ((path && !request->path) || clients_get(manager->clients, sd_bus_message_get_bus(message), sender,
+        if ((path && !request->path) ||
+            clients_get(manager->clients, sd_bus_message_get_bus(message), sender,
                         &request->client) < 0)
                 goto fail;
         request->client_next = request->client->requests;
