@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/kcmp.h>
+#include <linux/sched.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 
 #include <chargehand/probe.h>
 #include <json-c/json.h>
@@ -257,6 +261,54 @@ static int probe_proc_children(ch_tree *tree)
         return file_readable(path, 0);
 }
 
+static pid_t clone_into(int group_fd)
+{
+        struct clone_args args = {
+                .flags = CLONE_INTO_CGROUP,
+                .exit_signal = SIGCHLD,
+                .cgroup = (uint64_t)group_fd,
+        };
+
+        return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* A kernel that knows the flag looks at the fd, which nobody has. */
+static int probe_clone_into(ch_tree *tree)
+{
+        return clone_into(INT_MAX) < 0 && errno == EBADF;
+}
+
+/* Does a child in the killed group live long enough to end by itself? */
+static int survives_in(int group_fd)
+{
+        int status = 0;
+        pid_t pid = clone_into(group_fd);
+
+        if (pid == 0)
+                _exit(0);
+        while (pid > 0 && waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return 0;
+        return pid > 0 && WIFEXITED(status);
+}
+
+static int probe_clone_killed(ch_tree *tree)
+{
+        _cleanup_(ch_group_unrefp) ch_group *group = NULL;
+        char path[64];
+        int r;
+
+        if (!tree || (tree->flags & (CH_TREE_READ_ONLY | CH_TREE_ANY_FS)))
+                return 0;
+        (void)snprintf(path, sizeof(path), "/chargehand-probe-%d", (int)getpid());
+        if (ch_tree_create_group(tree, path, 0, &group, NULL) < 0)
+                return 0;
+        r = ch_group_write_file(group, "cgroup.kill", "1", NULL) >= 0 &&
+            survives_in(ch_group_get_fd(group));
+        (void)ch_tree_remove_group(tree, path, 0, NULL);
+        return r;
+}
+
 static const struct {
         const char *name;
         const char *advice;
@@ -283,6 +335,8 @@ static const ProbeFunc probes[CH_FEATURE_MAX_] = {
         [CH_FEATURE_RECLAIM]       = probe_reclaim,
         [CH_FEATURE_FAVORDYNMODS]  = probe_favordynmods,
         [CH_FEATURE_PROC_CHILDREN] = probe_proc_children,
+        [CH_FEATURE_CLONE_INTO]    = probe_clone_into,
+        [CH_FEATURE_CLONE_KILLED]  = probe_clone_killed,
 };
 /* clang-format on */
 

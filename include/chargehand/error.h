@@ -44,7 +44,9 @@ typedef struct ch_error ch_error;
         X(TIMED_OUT,        "TimedOut",          ETIMEDOUT,  75, "the time given ran out")          \
         X(BUSY,             "Busy",              EAGAIN,     75, "another job works on this: try again") \
         X(LIMIT_REACHED,    "LimitReached",      EDQUOT,     75, "a client holds too many of something") \
-        X(NO_SUCH_JOB,      "NoSuchJob",         ENOENT,     3, "no job of that number")
+        X(NO_SUCH_JOB,      "NoSuchJob",         ENOENT,     3, "no job of that number")            \
+        X(NO_PROGRAM,       "NoProgram",         ENOENT,   127, "there is no such program to start") \
+        X(BAD_PROGRAM,      "BadProgram",        ENOEXEC,  126, "the program is there, but cannot be executed")
 
 typedef enum ch_error_kind {
 #define CH_ERROR_ENUM_(id, name, errnum, exit_code, doc) CH_ERROR_##id,

@@ -33,7 +33,9 @@ struct json_object;
         X(SWAP,           "swap",           "anonymous memory cannot be paged out: no swap is on") \
         X(RECLAIM,        "memory.reclaim", "no room can be made in a target before a move: needs kernel 5.19") \
         X(FAVORDYNMODS,   "favordynmods",   "each spaced-out move of a process waits for an RCU grace period (about 8 ms): mount with -o favordynmods (kernel 6.0)") \
-        X(PROC_CHILDREN,  "task_children",  "process trees are found by scanning /proc: needs CONFIG_PROC_CHILDREN")
+        X(PROC_CHILDREN,  "task_children",  "process trees are found by scanning /proc: needs CONFIG_PROC_CHILDREN") \
+        X(CLONE_INTO,     "clone_into_cgroup", "programs are started by fork and a write to cgroup.procs, which waits for the kernel (about 15 ms): needs kernel 5.7") \
+        X(CLONE_KILLED,   "clone_after_kill", "what is cloned into a group that saw cgroup.kill is killed at once (a flaw of some kernels, 6.18 for instance), so fork and write take over there; tried where the hierarchy may be written only")
 
 typedef enum ch_feature {
 #define CH_FEATURE_ENUM_(id, name, doc) CH_FEATURE_##id,
@@ -52,8 +54,8 @@ typedef struct ch_probe {
 } ch_probe;
 
 struct ch_tree;
-/* Try everything; `tree` (may be NULL) for the features of the hierarchy. Takes some milliseconds; makes no
- * groups. Never fails for a missing feature. */
+/* Try everything; `tree` (may be NULL) for the features of the hierarchy. Takes some milliseconds; makes a
+ * scratch group for a moment in a tree that may be written, none elsewhere. Never fails for a missing feature. */
 int ch_probe_run(struct ch_tree *tree, ch_probe *ret);
 int ch_probe_has(const ch_probe *probe, ch_feature feature);
 const char *ch_feature_to_name(ch_feature feature);
