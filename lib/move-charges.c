@@ -19,7 +19,8 @@
 enum {
         BATCH_MAX = 32, /* blocks */
         BATCH_FIRST = 2,
-        BATCH_USEC = 25000, /* a batch is to take so long: a cancel is noticed in time */
+        BATCH_USEC = 25000,       /* a batch is to take so long: a cancel is noticed in time */
+        RATE_BATCH_USEC = 100000, /* a batch is to be no more than the rate allows in so long */
         PASSES = 5,
         PASS_PAUSE_USEC = 10000, /* for pages on their way through per-CPU lists; doubles */
 };
@@ -121,13 +122,30 @@ static void adapt_size(Recharge *x, uint64_t usec)
         x->size = (size_t)min_u64(BATCH_MAX, BATCH_USEC / each + 1);
 }
 
+/* Bytes per second; 0 for no limit. Bringing charges back is never slowed down. */
+static uint64_t rate_limit(const Recharge *x)
+{
+        return x->move->uncancellable ? 0 : x->move->plan->options.rate_bytes_per_sec;
+}
+
+/* A block may be dearer than the whole batch was thought to be; one is always allowed. */
+static size_t batch_size(const Recharge *x)
+{
+        uint64_t rate = rate_limit(x), allowed;
+
+        if (rate == 0)
+                return x->size;
+        allowed = (uint64_t)((double)rate * RATE_BATCH_USEC / 1e6) / x->charges->huge_bytes;
+        return (size_t)min_u64(x->size, allowed ? allowed : 1);
+}
+
 /* Wait as long as the bytes of the batch may take under the rate limit. */
 static int keep_rate(Recharge *x)
 {
-        uint64_t rate = x->move->plan->options.rate_bytes_per_sec, now = now_usec();
+        uint64_t rate = rate_limit(x), now = now_usec();
         int r = 0;
 
-        if (rate == 0 || x->move->uncancellable)
+        if (rate == 0)
                 return 0;
         if (x->move->rate_usec > now)
                 r = move_sleep(x->move, x->move->rate_usec - now);
@@ -217,7 +235,7 @@ static int run_pass(Recharge *x, size_t *ret_left)
                 if ((b->flags & (BLOCK_CHOSEN | BLOCK_FINISHED)) != BLOCK_CHOSEN)
                         continue;
                 x->batch[x->n++] = b;
-                if (x->n >= x->size)
+                if (x->n >= batch_size(x))
                         r = run_batch(x);
         }
         if (r >= 0 && x->n)

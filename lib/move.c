@@ -179,6 +179,14 @@ static int check_failed(ch_move *m, ch_error **err)
                          ch_format_bytes(m->charges.movable_bytes, all_text));
 }
 
+/* Who cancels during the last batch finds everything as it was. What is to be kept is all there. */
+static int cancelled_at_the_end(const ch_move *m)
+{
+        return m->plan->options.policy == CH_POLICY_RESERVE && move_interrupted(m) == -ECANCELED
+                       ? -ECANCELED
+                       : 0;
+}
+
 int move_finish_charges(ch_move *m, ch_error **err)
 {
         uint64_t started = now_usec();
@@ -187,6 +195,8 @@ int move_finish_charges(ch_move *m, ch_error **err)
         r = move_enter(m, CH_STEP_CHARGES, err);
         if (r >= 0)
                 r = move_recharge(m, err);
+        if (r >= 0)
+                r = cancelled_at_the_end(m);
         if (r >= 0)
                 r = check_failed(m, err);
         m->charges_usec = now_usec() - started;

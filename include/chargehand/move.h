@@ -107,7 +107,7 @@ typedef struct ch_move_options {
         ch_policy policy;
         uint32_t backends;              /* bits 1 << CH_BACKEND_x; default both */
         uint32_t max_growth_permyriad;  /* how much the resident set may grow by filling holes; default 100 = 1 % */
-        uint64_t rate_bytes_per_sec;    /* 0 = no limit */
+        uint64_t rate_bytes_per_sec;    /* 0 = no limit; kept by steps of a tenth of a second, or of one huge page */
         uint64_t timeout_usec;          /* of the whole move; 0 = none */
         uint64_t reclaim_bytes;         /* at most this much may be reclaimed in the target to make room; default
                                            UINT64_MAX */
@@ -199,7 +199,7 @@ ch_move *ch_move_free(ch_move *move);
  * -ENOSPC no room: nothing has changed.
  */
 int ch_move_run(ch_move *move, ch_error **err);
-/* From any thread: end as soon as possible; with RESERVE what was done is undone. */
+/* From any thread: end as soon as possible; with RESERVE what was done is undone, until the step MEASURE begins. */
 void ch_move_cancel(ch_move *move);
 /*
  * {target, policy, state: "finished"|"partly done"|"rolled back"|"refused"|"failed", error:{kind,path,cause},
