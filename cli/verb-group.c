@@ -75,20 +75,28 @@ static int append_settings(Cli *cli, sd_bus_message *m, char **words, int n)
         return r < 0 ? bus_fail_errno(cli, r, "building the request") : CTL_OK;
 }
 
+/* A call of that method with the group and the settings of the words: METHOD(s a{sv} …). */
+static int new_settings_call(Cli *cli, const char *method, int argc, char **argv,
+                             sd_bus_message **ret)
+{
+        int r = group_check(cli, argv[0]);
+
+        if (r == CTL_OK)
+                r = bus_new_call(cli, method, ret);
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_append(*ret, "s", argv[0]);
+        if (r < 0)
+                return bus_fail_errno(cli, r, "building the request");
+        return append_settings(cli, *ret, argv + 1, argc - 1);
+}
+
 int verb_set_property(Cli *cli, int argc, char **argv)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         uint32_t changed = 0;
-        int r = group_check(cli, argv[0]);
+        int r = new_settings_call(cli, "SetProperties", argc, argv, &call);
 
-        if (r == CTL_OK)
-                r = bus_new_call(cli, "SetProperties", &call);
-        if (r != CTL_OK)
-                return r;
-        r = sd_bus_message_append(call, "s", argv[0]);
-        if (r < 0)
-                return bus_fail_errno(cli, r, "building the request");
-        r = append_settings(cli, call, argv + 1, argc - 1);
         if (r != CTL_OK)
                 return r;
         r = sd_bus_message_append(call, "a{sv}", 1, "dry_run", "b", cli->options.dry_run);
@@ -121,16 +129,8 @@ static int append_create_options(const Options *o, sd_bus_message *m)
 int verb_create(Cli *cli, int argc, char **argv)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = group_check(cli, argv[0]);
+        int r = new_settings_call(cli, "CreateGroup", argc, argv, &call);
 
-        if (r == CTL_OK)
-                r = bus_new_call(cli, "CreateGroup", &call);
-        if (r != CTL_OK)
-                return r;
-        r = sd_bus_message_append(call, "s", argv[0]);
-        if (r < 0)
-                return bus_fail_errno(cli, r, "building the request");
-        r = append_settings(cli, call, argv + 1, argc - 1);
         if (r != CTL_OK)
                 return r;
         r = append_create_options(&cli->options, call);

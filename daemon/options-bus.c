@@ -6,39 +6,15 @@
 #include "error.h"
 #include "options-bus.h"
 #include "util.h"
+#include "value-bus.h"
 
 #define NUMBERS_MAX 65536
 
 static int read_whole(sd_bus_message *message, const char *signature, uint64_t max, uint64_t *ret)
 {
-        union {
-                uint8_t y;
-                int16_t n;
-                uint16_t q;
-                int32_t i;
-                uint32_t u;
-                int64_t x;
-                uint64_t t;
-        } v;
-        char type = *signature;
-        int64_t number;
-        int r;
+        int is_negative, r = value_bus_read_whole(message, signature, ret, &is_negative);
 
-        if (strlen(signature) != 1 || !strchr("ynqiuxt", type))
-                return -EINVAL;
-        r = sd_bus_message_read_basic(message, type, &v);
-        if (r < 0)
-                return r;
-        number = type == 'y'   ? v.y
-                 : type == 'n' ? v.n
-                 : type == 'q' ? v.q
-                 : type == 'i' ? v.i
-                 : type == 'u' ? (int64_t)v.u
-                               : v.x;
-        if ((type != 't' && number < 0) || (type == 't' ? v.t : (uint64_t)number) > max)
-                return -ERANGE;
-        *ret = type == 't' ? v.t : (uint64_t)number;
-        return 0;
+        return r >= 0 && (is_negative || *ret > max) ? -ERANGE : r;
 }
 
 /* Elements of au or ah. An fd of a message lives as long as the message: it is duplicated. */

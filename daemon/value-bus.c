@@ -187,11 +187,9 @@ static int read_typed(sd_bus_message *message, const ch_attr *attr, ch_value *va
         }
 }
 
-/* Clients in dynamic languages send what number type they like. */
-static int read_number(sd_bus_message *message, const ch_attr *attr, char type, ch_value *value,
-                       ch_error **err)
+int value_bus_read_whole(sd_bus_message *message, const char *signature, uint64_t *ret,
+                         int *ret_negative)
 {
-        int64_t number;
         union {
                 uint8_t y;
                 int16_t n;
@@ -201,29 +199,46 @@ static int read_number(sd_bus_message *message, const ch_attr *attr, char type, 
                 int64_t x;
                 uint64_t t;
         } v;
+        int64_t number;
         int r;
 
-        r = sd_bus_message_read_basic(message, type, &v);
+        if (strlen(signature) != 1 || !strchr("ynqiuxt", *signature))
+                return -EINVAL;
+        r = sd_bus_message_read_basic(message, *signature, &v);
+        if (r < 0)
+                return r;
+        number = *signature == 'y'   ? v.y
+                 : *signature == 'n' ? v.n
+                 : *signature == 'q' ? v.q
+                 : *signature == 'i' ? v.i
+                 : *signature == 'u' ? (int64_t)v.u
+                                     : v.x;
+        *ret = (uint64_t)number;
+        *ret_negative = *signature != 't' && number < 0;
+        return 0;
+}
+
+static int read_number(sd_bus_message *message, const ch_attr *attr, const char *signature,
+                       ch_value *value, ch_error **err)
+{
+        uint64_t number;
+        int is_negative, r;
+
+        r = value_bus_read_whole(message, signature, &number, &is_negative);
         if (r < 0)
                 return r;
         value->type = attr->type;
-        number = type == 'y'   ? v.y
-                 : type == 'n' ? v.n
-                 : type == 'q' ? v.q
-                 : type == 'i' ? v.i
-                 : type == 'u' ? (int64_t)v.u
-                               : v.x;
         if (attr->type == CH_ATTR_SIGNED) {
-                if (type == 't' && v.t > INT64_MAX)
+                if (!is_negative && number > INT64_MAX)
                         return error_set(err, CH_ERROR_BAD_VALUE, ERANGE, attr->name,
-                                         "%llu is too large", (unsigned long long)v.t);
-                value->snumber = number;
+                                         "%llu is too large", (unsigned long long)number);
+                value->snumber = (int64_t)number;
                 return 0;
         }
-        if (type != 't' && number < 0)
+        if (is_negative)
                 return error_set(err, CH_ERROR_BAD_VALUE, ERANGE, attr->name, "%lld is below 0",
                                  (long long)number);
-        value->number = type == 't' ? v.t : (uint64_t)number;
+        value->number = number;
         return 0;
 }
 
@@ -245,7 +260,7 @@ static int read_contents(sd_bus_message *message, const ch_attr *attr, const cha
                 return r < 0 ? r : ch_value_parse_human(attr, text, value, err);
         }
         if (is_numeric(attr) && strlen(signature) == 1 && strchr("ynqiuxt", *signature))
-                r = read_number(message, attr, *signature, value, err);
+                r = read_number(message, attr, signature, value, err);
         else if (streq(signature, wanted))
                 r = read_typed(message, attr, value);
         else

@@ -15,6 +15,12 @@ int value_bus_append(sd_bus_message *message, const ch_attr *attr, const ch_valu
  * Checks range and access. Errors: BadValue, ReadOnly.
  */
 int value_bus_read(sd_bus_message *message, const ch_attr *attr, ch_value *ret, ch_error **err);
+/*
+ * A whole number of any bus type: clients in dynamic languages send what type they like. A negative
+ * one is in *ret as two's complement. -EINVAL: the signature is that of something else.
+ */
+int value_bus_read_whole(sd_bus_message *message, const char *signature, uint64_t *ret,
+                         int *ret_negative);
 
 /* The settings of a call: a{sv} */
 typedef struct Settings {
