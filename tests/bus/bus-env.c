@@ -18,7 +18,7 @@
 #include "names.h"
 #include "util.h"
 
-#define WAIT_USEC 10000000ULL
+#define WAIT_USEC 60000000ULL /* only what is in vain waits so long */
 
 const char *env_kind, *env_program;
 

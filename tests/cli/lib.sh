@@ -89,9 +89,9 @@ json() {
         [ "$_got" = "$2" ] || fail "$1 is '$_got', not '$2': $OUT"
 }
 
-# wait_for COMMAND…: until it succeeds, 20 s at most
+# wait_for COMMAND…: until it succeeds; a minute only if it is in vain
 wait_for() {
-        _tries=200
+        _tries=600
         until "$@" >/dev/null 2>&1; do
                 _tries=$((_tries - 1))
                 [ $_tries -gt 0 ] || fail "waited in vain for: $*"

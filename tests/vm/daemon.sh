@@ -35,6 +35,11 @@ group_property() {
                 python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["data"]))'
 }
 
+# property_is GROUP-OBJECT-SUFFIX NAME JSON: the model follows the kernel's events, so to be waited for
+property_is() {
+        [ "$(group_property "$1" "$2")" = "$3" ]
+}
+
 # watch_signals: all signals of the daemon go to $TMPDIR/signals, one line each: MEMBER ARGUMENT…
 watch_signals() {
         dbus-monitor --system "type='signal',sender='org.chargehand1'" >"$TMPDIR/monitor" 2>&1 &
@@ -63,6 +68,7 @@ print(count)
 PYTHON
 }
 
+# signal_came MEMBER [FIRST-STRING]: the monitor writes some time after the signal was sent, so to be waited for
 signal_came() {
         [ "$(n_signals "$@")" -ge 1 ]
 }

@@ -61,14 +61,49 @@ assert_fails() {
         [ $_rc -lt 126 ] || fail "'$*' ended with $_rc: $ERR"
 }
 
+# deadline SECONDS: the uptime then; at least half a minute, for it ends waiting that is in vain, and nothing else.
+deadline() {
+        awk -v s="$1" -v f="${SLOW:-1}" '{ print $1 + (s < 30 ? 30 : s) * f; exit }' /proc/uptime
+}
+
+is_before() {
+        awk -v l="$1" '{ exit !($1 < l) }' /proc/uptime
+}
+
 # wait_for SECONDS COMMAND…: until the command succeeds; polls, never sleeps a guess.
 wait_for() {
-        _limit=$(awk -v s="$1" -v f="${SLOW:-1}" '{ print $1 + s * f; exit }' /proc/uptime)
+        _limit=$(deadline "$1")
         shift
         until "$@" 2>/dev/null; do
-                awk -v l="$_limit" '{ exit !($1 < l) }' /proc/uptime || fail "waited in vain for: $*"
+                is_before "$_limit" || fail "waited in vain for: $*"
                 sleep 0.05
         done
+}
+
+# soon COMMAND…: an assertion, or a function of such, about what becomes true by itself: the kernel adds memory.stat up every two
+# seconds, the model of the daemon follows events. Tried again for half a minute; what it said last is the failure.
+soon() {
+        _limit=$(deadline 30)
+        until _said=$("$@" 2>&1); do
+                is_before "$_limit" || { echo "$_said"; fail "it stayed so: $*"; }
+                sleep 0.1
+        done
+}
+
+# stat_ge / stat_le GROUP KEY BYTES [WHAT]: a count of memory.stat. It may be late by 64 pages per CPU and more: to be used with soon.
+stat_ge() {
+        assert_ge "$(cg_key "$1" memory.stat "$2")" "$3" "${4:-$2 of $1}"
+}
+
+stat_le() {
+        assert_le "$(cg_key "$1" memory.stat "$2")" "$3" "${4:-$2 of $1}"
+}
+
+# limited SECONDS COMMAND…: ended after so long on an idle machine
+limited() {
+        _seconds=$(awk -v s="$1" -v f="${SLOW:-1}" 'BEGIN { print s * f }')
+        shift
+        timeout "$_seconds" "$@"
 }
 
 # Groups are named by their path from the root, such as /web/api.

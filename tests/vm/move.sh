@@ -42,8 +42,9 @@ is_gone() {
         [ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"
 }
 
+# rss_of PID: resident anonymous bytes, which is what a move can make grow; file pages come and go with what the program does.
 rss_of() {
-        awk '$1 == "Rss:" { print $2 * 1024 }' "/proc/$1/smaps_rollup"
+        awk '$1 == "Anonymous:" { print $2 * 1024 }' "/proc/$1/smaps_rollup"
 }
 
 # run_move EXIT ARGUMENTS…: prog-move must end with that code; result in $TMPDIR/result, error in $TMPDIR/error.
@@ -82,22 +83,29 @@ attributes() {
         for _g; do
                 grep -s . "$CG$_g"/* /dev/null | grep -vE '/(cpu\.stat|cgroup\.stat|memory\.(numa_stat|peak|current|events)|.*\.pressure|pids\.)' |
                         grep -vE '/memory\.stat:' || true
-                grep -sE '^(anon|file|shmem|anon_thp) ' "$CG$_g/memory.stat" /dev/null || true
+                grep -sE '^file ' "$CG$_g/memory.stat" /dev/null || true
         done
 }
 
-# memory_of GROUP…: what is charged, by kind
+# memory_of GROUP…: what is charged, by kind; not what is mapped, which changes with the tools that use the same libraries
 memory_of() {
         for _g; do
-                grep -E '^(anon|shmem|file_mapped|anon_thp) ' "$CG$_g/memory.stat" | sed "s|^|$_g |"
+                grep -E '^(anon|shmem|anon_thp) ' "$CG$_g/memory.stat" | sed "s|^|$_g |"
         done
+}
+
+# The timer that adds counts up does not wake an idle CPU.
+wake_cpus() {
+        for _cpu in $(seq 0 $(($(nproc) - 1))); do taskset -c "$_cpu" sleep 0.02; done
 }
 
 # memory_is_still GROUP…: two pictures further apart than the kernel takes to add its counts up (2 s) are alike. The processes
-# must be stopped.
+# must not touch new memory.
 memory_is_still() {
         memory_of "$@" >"$TMPDIR/memory"
-        sleep 2.5
+        sleep 2.3
+        wake_cpus
+        sleep 0.2
         memory_of "$@" | cmp -s - "$TMPDIR/memory"
 }
 

@@ -5,17 +5,21 @@
  *     prog-move [OPTIONS] TARGET [PID…]      prints the plan (--plan) or the result as JSON
  *
  *     --plan --policy P --tree --group G --growth PERMYRIAD --rate BYTES --timeout USEC
- * --collapse-only
+ *     --collapse-only
  *     --cancel-at PERCENT      of the bytes
  *     --at PERCENT FILE TEXT   write TEXT to FILE then
  *     --journal FILE           keep the record there, as the daemon would
  *     --die-at STEP            be killed just after STEP was recorded; at 'charges+' in the middle
- * of it
+ *                              of it
  *     --fail-at STEP           the journal refuses that step
  *     --recover FILE
  *
- * Exit code: 0 done, 1 partly, 3 refused, 4 failed, cancelled or rolled back; the error's kind and
- * cause on stderr.
+ * A move that is to be met on its way has a middle: unless --rate says otherwise it is held to
+ * PACE, that is two blocks a tenth of a second, and each step or every other one is told of. A
+ * cancel at 100 comes with the last byte.
+ *
+ * Exit code: 0 done, 1 partly, 3 refused, 4 failed, cancelled or rolled back, 5 it was never met
+ * on its way; the error's kind and cause on stderr.
  */
 
 #include <fcntl.h>
@@ -31,6 +35,7 @@
 
 enum {
         PIDS_MAX = 4096,
+        PACE = 40 << 20, /* bytes per second */
 };
 
 typedef struct Run {
@@ -38,6 +43,7 @@ typedef struct Run {
         const char *journal, *die_at, *fail_at, *at_file, *at_text;
         unsigned cancel_percent, at_percent;
         int plan_only;
+        int met; /* what was to happen on the way did */
 } Run;
 
 static void save_record(const char *path, struct json_object *record)
@@ -69,18 +75,34 @@ static void write_text(const char *path, const char *text)
         (void)safe_close(fd);
 }
 
+/* Is this the first call on the way at or past so much of it? */
+static int reached(const Run *run, uint64_t done, uint64_t total, unsigned percent)
+{
+        return !run->met && (done < total || percent == 100) && done * 100 >= total * percent;
+}
+
 static void on_progress(ch_step step, uint64_t done, uint64_t total, void *userdata)
 {
         Run *run = userdata;
 
         if (step != CH_STEP_CHARGES || total == 0)
                 return;
-        if (run->die_at && streq(run->die_at, "charges+") && done * 3 >= total)
+        if (run->die_at && streq(run->die_at, "charges+") && reached(run, done, total, 33))
                 (void)raise(SIGKILL);
-        if (run->at_file && done * 100 >= total * run->at_percent)
-                write_text(TAKE_PTR(run->at_file), run->at_text);
-        if (run->cancel_percent && done * 100 >= total * run->cancel_percent)
+        if (run->at_file && reached(run, done, total, run->at_percent)) {
+                write_text(run->at_file, run->at_text);
+                run->met = 1;
+        }
+        if (run->cancel_percent && reached(run, done, total, run->cancel_percent)) {
                 ch_move_cancel(run->move);
+                run->met = 1;
+        }
+}
+
+static int wants_middle(const Run *run)
+{
+        return run->cancel_percent || run->at_file ||
+               (run->die_at && streq(run->die_at, "charges+"));
 }
 
 static void print(struct json_object *object)
@@ -154,6 +176,10 @@ static int carry_out(ch_plan *given, Run *run)
         if (ch_move_to_json(run->move, &json) >= 0)
                 print(json);
         (void)ch_move_free(run->move);
+        if (wants_middle(run) && !run->met) {
+                (void)fprintf(stderr, "prog-move: the move was never met on its way\n");
+                return 5;
+        }
         return r < 0 ? complain(err, r == -ENOSPC ? 3 : 4) : r;
 }
 
@@ -235,9 +261,10 @@ int main(int argc, char **argv)
         _cleanup_(tree_done) ch_tree *tree = NULL;
         ch_plan *plan = NULL;
         Run run = { 0 };
-        int c;
+        int c, paced = 0;
 
         while ((c = getopt_long(argc, argv, "+", long_options, NULL)) >= 0) {
+                paced |= c == 'r';
                 if (c == 'R')
                         record = optarg;
                 else if (set_option(c, argv, &run, &request, &options) < 0)
@@ -249,6 +276,8 @@ int main(int argc, char **argv)
                 return recover(tree, record, &run);
         if (optind >= argc)
                 return 2;
+        if (wants_middle(&run) && !paced)
+                options.rate_bytes_per_sec = PACE;
         request.target = argv[optind++];
         for (; optind < argc && request.n_pids < PIDS_MAX; optind++)
                 pids[request.n_pids++] = (pid_t)atoi(argv[optind]);

@@ -1,6 +1,6 @@
 # Every row of the attribute table against this kernel, and what becomes of reads, writes, ids, limits and
 # groups that go away. A file that is absent must be newer than the kernel or left out of Debian's build.
-# timeout: 60
+# timeout: 120
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 

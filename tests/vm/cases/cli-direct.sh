@@ -3,7 +3,7 @@
 #     /old ◀─ 32 MiB small (huge pages forbidden), 16 MiB huge    the process sits in /new, where memory.max = 256M
 #
 # Tables and JSON agree with the kernel; a plan says what would move and what is refused; errors have their exit codes.
-# timeout: 90
+# timeout: 150
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 

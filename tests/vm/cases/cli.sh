@@ -2,7 +2,7 @@
 #
 #     /web/a ◀─ 64 MiB    the process moves to /web/b, back with a plan first, and once more interrupted by Ctrl-C
 #
-# timeout: 150
+# timeout: 300
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 
@@ -75,10 +75,10 @@ assert_in "$(cat "$TMPDIR/typescript")" "finished"
 chargectl move "$PID" /web/a -q
 
 note "Ctrl-C"
-chargectl move "$PID" /web/b --rate=8M >"$TMPDIR/cancelled" 2>&1 &
+chargectl move "$PID" /web/b --rate=4M >"$TMPDIR/cancelled" 2>&1 &
 MOVER=$!
 wait_for 30 sh -c "test \$(chargectl jobs --json | python3 -c 'import json, sys
-print(max([j[\"bytes_done\"] for j in json.load(sys.stdin) if j[\"state\"] == \"running\"] + [0]))') -gt 8000000"
+print(max([j[\"bytes_done\"] for j in json.load(sys.stdin) if j[\"state\"] == \"running\"] + [0]))') -gt 1000000"
 kill -INT $MOVER
 _rc=0
 wait $MOVER || _rc=$?
@@ -102,7 +102,7 @@ assert_eq "$(cg_of "$PID")" /web/small
 chargectl move "$PID" /web/a -q
 
 note "the daemon dies in the middle"
-chargectl move "$PID" /web/b --rate=8M >"$TMPDIR/orphaned" 2>&1 &
+chargectl move "$PID" /web/b --rate=4M >"$TMPDIR/orphaned" 2>&1 &
 MOVER=$!
 wait_for 30 sh -c "chargectl jobs --json | grep -q '\"step\":\"charges\"'"
 kill -KILL "$DAEMON"
@@ -112,7 +112,7 @@ cat "$TMPDIR/orphaned"
 assert_eq $_rc 75 "exit code when the daemon dies"
 assert_in "$(cat "$TMPDIR/orphaned")" "the daemon went away"
 start_daemon
-wait_for 30 sh -c "! chargectl jobs --json | grep -q '\"state\":\"running\"'"
+wait_for 60 sh -c "! chargectl jobs --json | grep -q '\"state\":\"running\"'"
 chargectl jobs
 
 note "freeze, kill, remove"

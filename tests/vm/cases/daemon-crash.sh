@@ -37,6 +37,10 @@ share() {
         esac
 }
 
+has_share() {
+        assert_ge "$(share)" 90 "$1"
+}
+
 cg_create /c/a /c/b
 cg_write /c/a memory.max 256M
 cg_write /c/b memory.high 512M
@@ -50,17 +54,17 @@ for round in $(seq 1 "$ROUNDS"); do
         /c/a) target=/c/b ;;
         *) target=/c/a ;;
         esac
-        # every third move runs out of time, so that steps of the rollback are met too
-        limit=0
-        [ $((round % 3)) -ne 0 ] || limit=400000
+        # every third move runs out of time, so that steps of the rollback are met too: at this rate it takes two seconds
+        limit=0 rate=0
+        [ $((round % 3)) -ne 0 ] || limit=400000 rate=4194304
         if [ $((round % 5)) -eq 0 ]; then
                 start_doomed 0
-                call Move 'a{sv}' 3 pids au 1 "$PID" target s $target timeout_usec t $limit >/dev/null
+                call Move 'a{sv}' 4 pids au 1 "$PID" target s $target timeout_usec t $limit rate_bytes_per_sec t $rate >/dev/null
                 sleep "0.$((round * 7 % 10))"
                 kill -KILL "$DAEMON"
         else
                 start_doomed $step
-                call Move 'a{sv}' 3 pids au 1 "$PID" target s $target timeout_usec t $limit >/dev/null 2>&1 || true
+                call Move 'a{sv}' 4 pids au 1 "$PID" target s $target timeout_usec t $limit rate_bytes_per_sec t $rate >/dev/null 2>&1 || true
                 wait_for 60 sh -c "[ ! -d /proc/$DAEMON ] || grep -q '^State:.Z' /proc/$DAEMON/status ||
                         ! busctl --system call org.chargehand1 /org/chargehand1 org.chargehand1.Manager ListJobs |
                         grep -Eq '\"(waiting|running|cancelling)\"'"
@@ -78,7 +82,7 @@ for round in $(seq 1 "$ROUNDS"); do
         */'"rolled back"' | */'"cancelled"') rolled=$((rolled + 1)) ;;
         *) cat "$TMPDIR/daemon.log"; fail "round $round, step $step: $left entries, then '$state'" ;;
         esac
-        assert_ge "$(share)" 90 "round $round, step $step, $state: per cent on the account of its group"
+        soon has_share "round $round, step $step, $state: per cent on the account of its group"
         settings /c/a /c/b | grep -v cgroup.procs >after
         diff before after || fail "round $round: settings changed"
         assert_eq "$(find /run/chargehand/moves -name '*.json' | wc -l)" 0 "entries in the journal"
@@ -89,6 +93,9 @@ emit finished $finished
 emit rolled_back $rolled
 emit nothing_left $nothing_left
 assert_eq $((finished + rolled + nothing_left)) "$ROUNDS"
-assert_ge $finished 5 "rounds that were finished"
-assert_ge $rolled 5 "rounds that were rolled back"
+# The rounds whose end depends on no timing: killed at step 4 (charges) or 5 without a limit; killed at steps 1 to 3.
+if [ "$ROUNDS" -ge 25 ]; then
+        assert_ge $finished 3 "rounds that were finished"
+        assert_ge $rolled 5 "rounds that were rolled back"
+fi
 stop_writer

@@ -3,7 +3,7 @@
 #
 #     /svc  (delegated) ── /svc/chargehandd the daemon's own leaf, /svc/x ours
 #     /outside          never touched
-# timeout: 150
+# timeout: 240
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 . "$TESTS/move.sh"
@@ -46,7 +46,7 @@ wait_for 30 job_has_ended "$JOB"
 assert_eq "$(cg_of "$PID")" /svc/y
 cg_move /svc/x "$PID"
 wait_for 30 signal_came ProcessStrayed
-assert_in "$(grep -A 4 ProcessStrayed monitor)" '"/x"'
+wait_for 10 sh -c "grep -A 4 ProcessStrayed monitor | grep -q '\"/x\"'"
 stop_daemon
 
 note "again from its own leaf"

@@ -3,7 +3,7 @@
 #     /d/a ── writer, 64 MiB ──▶ /d/b        plan, move, map, freeze, thaw, kill
 #     /d/small (16 MiB)  ✗ no room           /d/oom (24 MiB) writer of 64 MiB dies
 #     /d/u, delegated to uid 1000            /foreign, made by hand
-# timeout: 240
+# timeout: 400
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 . "$TESTS/move.sh"
@@ -37,7 +37,7 @@ assert_eq "$(cg_read /d/a memory.high)" 314572800
 note "plan, move, map"
 start_writer /d/a small 64
 wait_for 10 signal_came PropertiesChanged org.chargehand1.Group
-assert_eq "$(group_property _2fd_2fa Populated)" true
+wait_for 10 property_is _2fd_2fa Populated true
 assert_eq "$(call GetGroupByPID u "$PID" | answer 'd[0]')" /d/a
 call PlanMove 'a{sv}' 2 pids au 1 "$PID" target s /d/b >plan
 assert_eq "$(answer 'd[0]["feasible"]' <plan)" True
@@ -56,8 +56,8 @@ job_result "$JOB" >result.json
 cat result.json
 assert_eq "$(job_state "$JOB")" finished
 assert_eq "$(cg_of "$PID")" /d/b
-assert_eq "$(n_signals JobNew)" 1 JobNew
 wait_for 10 signal_came JobRemoved
+assert_eq "$(n_signals JobNew)" 1 JobNew
 assert_eq "$(n_signals JobRemoved)" 1 JobRemoved
 call ChargeMap 'a{sv}' 1 pid u "$PID" >map
 moved=$(answer 'sum(r["bytes"] for r in d[0]["rows"] if r["group"] == "/d/b" and r["kind"].startswith("anon"))' <map)
@@ -70,7 +70,7 @@ call_fails "chargehandd itself" Move 'a{sv}' 2 pids au 1 "$DAEMON" target s /d/b
 note "freeze, thaw, kill"
 call Freeze s /d/b >/dev/null
 assert_eq "$(cg_key /d/b cgroup.events frozen)" 1
-assert_eq "$(group_property _2fd_2fb Frozen)" true
+wait_for 10 property_is _2fd_2fb Frozen true
 call Thaw s /d/b >/dev/null
 assert_eq "$(cg_key /d/b cgroup.events frozen)" 0
 call_fails "left in it" RemoveGroup 'sa{sv}' /d/b 0
@@ -125,7 +125,8 @@ assert_in "$ERR" "another chargehandd"
 
 note "again"
 call RemoveGroup 'sa{sv}' /d/small 0 >/dev/null
-assert_eq "$(n_signals GroupRemoved /d/small)" 1
+wait_for 10 signal_came GroupRemoved /d/small
+assert_eq "$(n_signals GroupRemoved /d/small)" 1 "GroupRemoved of /d/small"
 call Snapshot >snapshot
 assert_eq "$(answer '[g for g in d[0]["groups"] if g["path"] == "/d/a"][0]["properties"]["memory.max"]' <snapshot)" 536870912
 stop_daemon >stopped

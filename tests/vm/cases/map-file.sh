@@ -1,9 +1,11 @@
 # Files written by members of /a are mapped by a process of /b: page cache and tmpfs stay on the account of /a.
-# timeout: 60
+# timeout: 120
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 
 MIB=1048576
+# Pages that sit in per-CPU batches show no group yet.
+SLACK=$(($(nproc) * 31 * 4096))
 MAP=$TMPDIR/map
 READY=$TMPDIR/ready
 
@@ -36,27 +38,35 @@ was=$(sed 's/.*\[\(.*\)\].*/\1/' "$THP")
 trap 'echo "$was" >"$THP"' EXIT
 echo never >"$THP"
 
+is_shared_memory() {
+        assert_ge "$(row /a shmem)" $((8 * MIB - SLACK)) "tmpfs"
+        assert_le "$(row /a shmem)" $((8 * MIB)) "tmpfs"
+}
+
 cg_create /a /b
 # the cases' own directory may be of any file system: this one is the disk
 mkdir -p /var/tmp/map-file "$TMPDIR/tmpfs"
 file_of_a /var/tmp/map-file/data
 map_in_b /var/tmp/map-file/data
-assert_close "$(row /a file)" $((8 * MIB)) 1 "page cache"
+assert_ge "$(row /a file)" $((8 * MIB - SLACK)) "page cache"
+assert_le "$(row /a file)" $((9 * MIB)) "page cache"
 assert_eq "$(row /a shmem)" 0 "shared memory"
 
 mount -t tmpfs none "$TMPDIR/tmpfs"
 file_of_a "$TMPDIR/tmpfs/data"
 map_in_b "$TMPDIR/tmpfs/data"
-assert_close "$(row /a shmem)" $((8 * MIB)) 1 "tmpfs"
+is_shared_memory
 assert_le "$(row /a file)" $((1 * MIB)) "page cache"
 
 # A tmpfs that our mount table does not show: the pages tell.
 umount -l "$TMPDIR/tmpfs"
 prog-map pid "$PID" >"$MAP"
 cat "$MAP"
-assert_close "$(row /a shmem)" $((8 * MIB)) 1 "tmpfs that is no longer mounted"
+is_shared_memory
 
 prog-map group /b >"$MAP"
 cat "$MAP"
-assert_close "$(awk '/^figure elsewhere/ { print $3 }' "$MAP")" $((17 * MIB)) 10 "elsewhere: both files, and the libraries that the guest loaded before"
+# both files, and the libraries that the guest loaded before
+assert_ge "$(awk '/^figure elsewhere/ { print $3 }' "$MAP")" $((16 * MIB - 2 * SLACK)) elsewhere
+assert_le "$(awk '/^figure elsewhere/ { print $3 }' "$MAP")" $((24 * MIB)) elsewhere
 rm -r /var/tmp/map-file

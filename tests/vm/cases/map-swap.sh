@@ -1,5 +1,5 @@
 # Anonymous memory is paged out to zram: it has no page and no group that can be read, and is a row of its own.
-# timeout: 60
+# timeout: 120
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 

@@ -1,5 +1,5 @@
 # Requests that cannot be carried out: each is refused with the path, the cause and the way out, and changes nothing.
-# timeout: 150
+# timeout: 240
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 . "$TESTS/move.sh"

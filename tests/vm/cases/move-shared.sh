@@ -3,12 +3,14 @@
 #     clone-vm   parent ═ sibling (one mm)     moved together, the owner alone, the sibling alone
 #     vfork      parent ═ child in flight
 #     memfd      two processes, one file       stays: shared memory follows nobody
-# timeout: 90
+# timeout: 150
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 . "$TESTS/move.sh"
 
 MIB=1048576
+# Pages on their way through per-CPU lists show no group yet.
+SLACK=$(($(nproc) * 31 * 4096))
 cg_create /g/a /g/b
 
 lines() {
@@ -30,11 +32,11 @@ for mode in clone-vm vfork; do
         assert_eq "$(result mms.0.owner_inside)" False
         assert_eq "$(result mms.0.pays)" /g/a
         assert_eq "$(result mms.0.outside)" 1
-        assert_ge "$(staying "other owner")" $((32 * MIB)) "stays with its owner"
+        assert_ge "$(staying "other owner")" $((32 * MIB - SLACK)) "stays with its owner"
         run_move 0 /g/b "$CHILD"
         assert_eq "$(cg_of "$CHILD")" /g/b
         assert_eq "$(cg_of "$PID")" /g/a
-        assert_ge "$(cg_key /g/a memory.stat anon)" $((32 * MIB)) "anon in the source"
+        soon stat_ge /g/a anon $((32 * MIB)) "anon in the source"
         run_move 0 /g/a "$CHILD"
 
         # the owner alone: its charges go with it, and the plan tells of the other
@@ -57,8 +59,8 @@ rm -f ready
 cg_run /g/a prog-memory "$PWD/ready" memfd 16
 wait_for 30 lines ready 2
 run_move 0 --tree --plan /g/b "$PID"
-assert_ge "$(staying "shared memory")" $((16 * MIB)) "shared memory stays"
+assert_ge "$(staying "shared memory")" $((16 * MIB - SLACK)) "shared memory stays"
 assert_in "$(result staying)" "touched it first" "the way out"
 run_move 0 --tree /g/b "$PID"
 assert_eq "$(result moved)" 2 "processes moved"
-assert_ge "$(cg_key /g/a memory.stat shmem)" $((16 * MIB)) "shmem left in the source"
+soon stat_ge /g/a shmem $((16 * MIB)) "shmem left in the source"

@@ -3,7 +3,7 @@
 #     /g/a ◀──── 200 times ────▶ /g/b       /g/c  a neighbour that is none of it
 #
 # After each move the group it came from is empty, and no process is anywhere else.
-# timeout: 240
+# timeout: 600
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 
@@ -15,7 +15,7 @@ SLEEPER=$PID
 sh -c "echo 0 >$CG/g/a/cgroup.procs && exec prog-storm 20 0 runner" &
 wait_for 20 grep -q "populated 1" "$CG/g/a/cgroup.events"
 rc=0
-timeout 100 prog-shuttle 20 group /g/a /g/b 1 >figures 2>errors || rc=$?
+limited 100 prog-shuttle 20 group /g/a /g/b 1 >figures 2>errors || rc=$?
 cat figures errors
 assert_eq $rc 0 "prog-shuttle with runners"
 emit most_rounds_runners "$(awk '{ print $12 }' figures)"
@@ -31,7 +31,7 @@ wait_for 20 grep -q "populated 0" "$CG/g/b/cgroup.events"
 for how in tree group; do
         cg_run /g/a prog-storm 3 3
         rc=0
-        timeout 200 prog-shuttle 100 $how /g/a /g/b "$PID" >figures 2>errors || rc=$?
+        limited 200 prog-shuttle 100 $how /g/a /g/b "$PID" >figures 2>errors || rc=$?
         cat figures errors
         assert_eq $rc 0 "prog-shuttle $how"
         assert_eq "$(awk '{ print $8 }' figures)" 0 "left in the source"

@@ -1,5 +1,5 @@
 # The guest is what the other cases count on: kernel, controllers, page maps, swap, huge pages, bus.
-# timeout: 30
+# timeout: 90
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 
