@@ -7,80 +7,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -eu
 . "$(dirname "$0")/common.sh"
-PATH=$PATH:/usr/sbin:/sbin
+. "$TOP/tools/guest.sh"
 
 # What the cases, the demo and the benchmarks run, and the libraries our binaries link to.
 PACKAGES="busybox procps util-linux kmod strace e2fsprogs python3-minimal libpython3-stdlib
         redis-server redis-tools dbus-daemon dbus-broker dbus-bin gdb-minimal
         libsystemd0 libcgroup2 cgroup-tools libjson-c5 libinih1 liburcu8 libcap2 libbpf1 libasan8 libubsan1"
 
-# busctl without the rest of systemd: unpacked from its package with the library it links to, not installed.
+# Clients of systemd's bus API without the rest of it: unpacked from their package with the library they link to, not installed.
 EXTRACT="systemd"
-EXTRACT_FILES="./usr/bin/busctl ./bin/busctl ./lib/systemd/libsystemd-shared-*.so ./usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-*.so"
+EXTRACT_FILES="./usr/bin/busctl ./usr/bin/systemd-run ./usr/bin/systemd-cgls ./usr/bin/systemd-cgtop ./bin/systemctl
+        ./lib/systemd/libsystemd-shared-*.so ./usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-*.so"
 
-DISK_ID=0xc4a76e4d
+DISK_ID=c4a76e4d
 IMAGE_MIB=1100
-
-# The first program of the guest: only mounts what it takes to unpack the payload, then hands over.
-write_stub() {
-        cat >"$1" <<'STUB'
-#!/bin/sh
-# First program of the test guest: finds the payload disk, unpacks it, hands over to the real init.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-mountpoint -q /dev || mount -t devtmpfs dev /dev
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t tmpfs -o mode=755,size=75% run /run
-mkdir /run/payload
-tries=0
-while [ $tries -lt 500 ]; do
-        for ctrl in /sys/class/nvme/nvme*; do
-                [ "$(cat "$ctrl/serial" 2>/dev/null | tr -d ' ')" = payload ] || continue
-                disk=/dev/${ctrl##*/}n1
-                [ -b "$disk" ] || continue
-                tar -xf "$disk" -C /run/payload || echo "chargehand: payload disk is damaged"
-                exec /run/payload/init
-        done
-        tries=$((tries + 1))
-        sleep 0.02
-done
-echo "chargehand: no payload disk among $(cat /sys/class/nvme/*/serial | tr '\n' ' ')"
-exec sleep 1
-STUB
-        chmod 755 "$1"
-}
-
-key() {
-        { cat "$0"; } | sha256sum | cut -c1-16
-}
-
-trim() {
-        local root=$1
-        rm -rf "$root"/usr/share/{doc,man,locale,info,lintian,bash-completion,common-licenses} \
-                "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/cache/debconf/* \
-                "$root"/usr/share/zoneinfo "$root"/usr/lib/x86_64-linux-gnu/gconv
-        mkdir -p "$root/var/lib/dbus"
-        echo c4a76e4dc4a76e4dc4a76e4dc4a76e4d >"$root/etc/machine-id"
-        ln -sf /etc/machine-id "$root/var/lib/dbus/machine-id"
-        echo chargehand-vm >"$root/etc/hostname"
-        printf '127.0.0.1 localhost chargehand-vm\n' >"$root/etc/hosts"
-}
-
-# An unprivileged user for the tests of refusals.
-add_user() {
-        grep -q '^tester:' "$1/etc/passwd" || echo 'tester:x:1000:1000::/tmp:/bin/sh' >>"$1/etc/passwd"
-        grep -q '^tester:' "$1/etc/group" || echo 'tester:x:1000:' >>"$1/etc/group"
-        grep -q '^tester:' "$1/etc/shadow" || echo 'tester:*:19000:0:99999:7:::' >>"$1/etc/shadow"
-        grep -q '^messagebus:' "$1/etc/passwd" || die "the guest has no messagebus user: dbus-daemon would not start"
-}
-
-make_image() {
-        local root=$1 image=$2
-        truncate -s "${IMAGE_MIB}M" "$image"
-        printf 'label: dos\nlabel-id: %s\nstart=2048, type=83\n' "$DISK_ID" | sfdisk -q "$image"
-        mke2fs -q -t ext4 -O ^has_journal -b 4096 -m 0 -L root -E offset=1048576 -d "$root" \
-                "$image" "$(((IMAGE_MIB - 1) * 256))"
-}
 
 unpack_extras() {
         local root=$1 work=$2 name
@@ -111,13 +51,12 @@ build() {
         add_user "$root"
         write_stub "$root/sbin/vm-init"
         mkdir -p "$root/run" "$root/proc" "$root/sys" "$root/dev"
-        make_image "$root" "$work/image"
+        make_image "$root" "$work/image" "$IMAGE_MIB" "$DISK_ID"
         mv "$work/image" "$image"
-        # Images of other recipes may serve other clones; the three newest stay.
-        find "$CACHE" -maxdepth 1 -name 'rootfs-*.img' -printf '%T@ %p\n' | sort -rn | tail -n +4 | cut -d' ' -f2- | xargs -r rm -f
+        keep_newest 3 'rootfs-*.img'
 }
 
 [ "$(id -u)" -eq 0 ] || die "the image can only be built by root (once): sudo CHARGEHAND_CACHE=$CACHE tools/rootfs.sh"
-image=$CACHE/rootfs-$(key).img
+image=$CACHE/rootfs-$(key "$0" "$TOP/tools/guest.sh").img
 with_lock "$CACHE/rootfs.lock" build "$image"
 echo "$image"

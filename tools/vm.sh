@@ -20,14 +20,17 @@ usage: ./dev vm [KERNEL…|all] [CASE…] [options]
   --follow          show what the cases print, as it comes
   --list            name the cases and stop
 Logs: build/vm/KERNEL/CASE.log, console.log, out/
+With CI=true in the environment a case that failed is run once more in a fresh guest; if it passes then, it is "flaky".
 USAGE
 }
 
 KERNELS=() CASES=() FILES=() ENV=()
 declare -A RETRIED=()
 SHELL_MODE='' FLAVOUR=dev DO_BUILD=1 MEM='' CPUS=2 SUITE='' OUT='' FOLLOW='' LIST=''
+ROOT_ID=c4a76e4d SUITE_DISKS=''
 SLOW=${CHARGEHAND_VM_SLOW:-} ACCEL=${CHARGEHAND_VM_ACCEL:-}
 CASE_DIR=$TOP/tests/vm/cases
+TRY=1
 ALL_KERNELS="6.1 6.12 7.2"
 
 parse() {
@@ -96,6 +99,18 @@ suits_kernel() {
         esac
 }
 
+# suites_of CASE…: the Debian releases whose runtimes these cases want; SUITES by --env wins.
+suites_of() {
+        local c e list
+        for c; do
+                list=$(header "$c" suites "$([ "$(header "$c" boot shared)" != systemd ] || echo trixie)")
+                [ -n "$list" ] || continue
+                for e in ${ENV+"${ENV[@]}"}; do case $e in SUITES=*) list=${e#*=} ;; esac; done
+                # shellcheck disable=SC2086 # a list of names
+                printf '%s\n' $list
+        done | awk '!seen[$0]++'
+}
+
 # cases_for KERNEL: the named cases, or all of the suite; those meant for other kernels are left out.
 cases_for() {
         local c f
@@ -156,9 +171,9 @@ make_payload() {
         find "$TOP/tests/vm" -maxdepth 1 -type f -exec cp -a {} "$dir/tests/" \;
         cp -a "$CASE_DIR/." "$dir/tests/cases/"
         [ ${#FILES[@]} -eq 0 ] || cp -aL "${FILES[@]}" "$dir/tests/files/"
-        find "$TOP/dbus" "$BUILD/$FLAVOUR/dbus" -maxdepth 1 -name 'org.chargehand1*.conf' \
+        find "$TOP/dbus" "$BUILD/$FLAVOUR/dbus" -maxdepth 1 \( -name 'org.chargehand1*.conf' -o -name 'org.freedesktop.systemd1.conf' \) \
                 -exec cp {} "$dir/system.d/" \; 2>/dev/null || true
-        printf '%s\n' "KERNEL=$kernel" "SLOW=$SLOW" "ACCEL=$ACCEL" ${ENV+"${ENV[@]}"} >"$dir/env"
+        printf '%s\n' "KERNEL=$kernel" "SLOW=$SLOW" "ACCEL=$ACCEL" "TRY=$TRY" ${ENV+"${ENV[@]}"} >"$dir/env"
         for c; do
                 case $c in /*) cp "$c" "$dir/tests/cases/$(name_of "$c").sh" ;; esac
                 echo "$(name_of "$c") $(seconds "$(header "$c" timeout 60)")"
@@ -187,8 +202,8 @@ disk() {
 
 # qemu_args ACCEL KERNEL WORK MEM EXTRA_APPEND → QEMU
 qemu_args() {
-        local accel=$1 kernel=$2 work=$3 mem=$4 append
-        append="root=PARTUUID=c4a76e4d-01 rw init=/sbin/vm-init console=ttyS0 quiet panic=-1 mitigations=off audit=0"
+        local accel=$1 kernel=$2 work=$3 mem=$4 append suite
+        append="root=PARTUUID=$ROOT_ID-01 rw init=/sbin/vm-init console=ttyS0 quiet panic=-1 mitigations=off audit=0"
         append+=" tsc=reliable no_timer_check cgroup_no_v1=all nowatchdog rcupdate.rcu_cpu_stall_suppress=1 $5"
         QEMU=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
                 -machine q35 -smp "$CPUS" -m "$mem" -kernel "$CACHE/kernel-$kernel/vmlinuz"
@@ -201,7 +216,10 @@ qemu_args() {
                 ;;
         esac
         QEMU+=(-append "$append")
-        disk root "$ROOTFS" snapshot=on
+        [ "$ROOT_ID" != c4a76e4d ] || disk root "$ROOTFS" snapshot=on
+        for suite in $SUITE_DISKS; do
+                disk "suite-$suite" "$("$TOP/tools/suites.sh" "$suite")" snapshot=on
+        done
         disk payload "$work/payload.tar" readonly=on
         disk out "$work/out.raw" cache=unsafe
 }
@@ -292,6 +310,7 @@ run_boots() {
 # One boot for the given cases. LEFT gets those that were not reached because the guest died.
 run_boot() {
         local kernel=$1 logs=$2 work limit=60 c rc=0 append="" reached=1
+        local ROOT_ID=$ROOT_ID SUITE_DISKS
         shift 2
         work=$(mktemp -d "$BUILD/vm/run.XXXXXX")
         WORK=$work
@@ -300,6 +319,13 @@ run_boot() {
                 limit=$((limit + $(seconds "$(header "$c" timeout 60)") + 15))
                 append+=" $(header "$c" append "")"
         done
+        SUITE_DISKS=$(suites_of "$@")
+        # shellcheck disable=SC2086 # a list of names
+        [ -z "$SUITE_DISKS" ] || "$TOP/tools/suites.sh" $SUITE_DISKS >/dev/null || exit 1
+        if [ "$(header "$1" boot shared)" = systemd ]; then
+                ROOT_ID=$("$TOP/tools/suites.sh" --disk-id "${SUITE_DISKS%%$'\n'*}")
+                append+=" chargehand.systemd"
+        fi
         boot "$kernel" "$work" "${MEM:-$(biggest mem 2048 "$@")}" "$limit" "$append" || rc=$?
         split_logs "$work/verdict" "$logs"
         cat "$work/console" >>"$logs/console.log" 2>/dev/null || true
@@ -335,8 +361,29 @@ run_boot() {
         WORK=
 }
 
+# Where nobody looks at a failure as it happens, it gets one more try, alone in a fresh guest. What passes then is no proof
+# of a fault, but one of a case or of code that depends on luck: it counts as passed, and is told of with its first log.
+try_again() {
+        local kernel=$1 logs=$2 c name
+        shift 2
+        TRY=2
+        for c; do
+                name=$(name_of "$c")
+                grep -qE "^CASE $name (fail|timeout) " "$logs/results" || continue
+                echo "  again    $name: it failed; once more, in a fresh guest"
+                sed -i "/^CASE $name /d" "$logs/results"
+                [ ! -e "$logs/$name.log" ] || mv "$logs/$name.log" "$logs/$name.first.log"
+                run_boots "$kernel" "$logs" "$c"
+                grep -q "^CASE $name ok " "$logs/results" || continue
+                sed -i "s/^CASE $name ok /CASE $name flaky /" "$logs/results"
+                echo "  flaky    $name: it passed the second time; the end of build/vm/$kernel/$name.first.log:"
+                tail -n 15 "$logs/$name.first.log" 2>/dev/null | sed 's/^/           /'
+        done
+        TRY=1
+}
+
 run_kernel() {
-        local kernel=$1 logs list shared=() own=() c begin passed failed skipped
+        local kernel=$1 logs list shared=() own=() c begin passed failed skipped flaky
         list=$(cases_for "$kernel") || return 1
         [ -n "$list" ] || { echo "$kernel: no case to run"; return 0; }
         begin=$(date +%s.%N)
@@ -347,7 +394,7 @@ run_kernel() {
         : >"$logs/results"
         : >"$logs/console.log"
         for c in $list; do
-                if [ "$(header "$c" boot shared)" = own ] || [ -n "$(header "$c" append "")" ]; then
+                if [ "$(header "$c" boot shared)" != shared ] || [ -n "$(header "$c" append "")" ]; then
                         own+=("$c")
                 else
                         shared+=("$c")
@@ -359,9 +406,13 @@ run_kernel() {
         for c in ${own+"${own[@]}"}; do
                 run_boots "$kernel" "$logs" "$c"
         done
+        # shellcheck disable=SC2086 # a list of names
+        [ "${CI:-}" != true ] || try_again "$kernel" "$logs" $list
         mkdir -p "$BUILD/vm/$kernel"
+        rm -f "$BUILD/vm/$kernel"/*.first.log
         cp -a "$logs/." "$BUILD/vm/$kernel/"
-        passed=$(grep -c '^CASE [^ ]* ok' "$logs/results" || true)
+        passed=$(grep -cE '^CASE [^ ]* (ok|flaky)' "$logs/results" || true)
+        flaky=$(grep -c '^CASE [^ ]* flaky' "$logs/results" || true)
         skipped=$(grep -c '^CASE [^ ]* skip' "$logs/results" || true)
         failed=$(grep -cE '^CASE [^ ]* (fail|timeout)' "$logs/results" || true)
         show_failures "$logs" "$kernel"
@@ -369,7 +420,8 @@ run_kernel() {
                 /^BOOT / { boot = $2 }
                 END { printf "%s: %d passed, %d failed, %d skipped in %.1f s (guest up after %.1f s)\n", n, p, f, s, e - b, boot }
                 ' "$logs/results"
-        tally "$passed" "$failed" "$skipped"
+        [ "$flaky" -eq 0 ] || echo "$kernel: of those that passed, $flaky did so only at the second try"
+        tally "$passed" "$failed" "$skipped" "$flaky"
         rm -rf "$logs"
         LOGS=''
         [ "$failed" -eq 0 ]
@@ -386,10 +438,11 @@ show_failures() {
 }
 
 run_shell() {
-        local kernel=$1 work
+        local kernel=$1 work e
         work=$(mktemp -d "$BUILD/vm/run.XXXXXX")
         WORK=$work
         make_payload "$kernel" "$work"
+        for e in ${ENV+"${ENV[@]}"}; do case $e in SUITES=*) SUITE_DISKS=${e#*=} ;; esac; done
         qemu_args "$ACCEL" "$kernel" "$work" "${MEM:-2048}" chargehand.shell
         echo "kernel $kernel ($ACCEL); leave with exit, or kill the guest with Ctrl-A X"
         "${QEMU[@]}" -chardev stdio,id=tty,mux=on,signal=off -serial chardev:tty -serial "file:$work/verdict" || true

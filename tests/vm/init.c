@@ -50,6 +50,7 @@ typedef struct Case {
 
 static int report_fd = -1;
 static int kmsg_fd = -1;
+static bool under_systemd; /* run as a service by the guest's real systemd, for the one case of this boot */
 
 static double now(void) {
         struct timespec ts;
@@ -103,6 +104,15 @@ static int write_file(const char *path, const char *value) {
                 r = -errno;
         close(fd);
         return r;
+}
+
+static int create_file(const char *path, const char *value) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+        if (fd < 0)
+                return -errno;
+        close(fd);
+        return write_file(path, value);
 }
 
 static ssize_t read_file(const char *path, char *buf, size_t size) {
@@ -304,16 +314,49 @@ static void start_swap(const char *size) {
                 fprintf(stderr, "init: no zram swap: %s\n", strerror(errno));
 }
 
+/* The guest's own systemd becomes PID 1 and starts this program again, as a service after basic.target. */
+static void become_systemd(void) {
+        static const char target[] = "[Unit]\n"
+                                     "Description=One case\n"
+                                     "Requires=basic.target chargehand-case.service\n"
+                                     "AllowIsolate=yes\n";
+        static const char service[] = "[Unit]\n"
+                                      "Description=Runs one case\n"
+                                      "Requires=dbus.service\n"
+                                      "After=basic.target dbus.service\n"
+                                      "[Service]\n"
+                                      "ExecStart=" PAYLOAD "/init\n"
+                                      "Delegate=yes\n"
+                                      "TasksMax=infinity\n"
+                                      "OOMPolicy=continue\n";
+
+        mkdir("/run/systemd", 0755);
+        mkdir("/run/systemd/system", 0755);
+        if (create_file("/run/systemd/system/chargehand-case.target", target) < 0 ||
+            create_file("/run/systemd/system/chargehand-case.service", service) < 0)
+                fprintf(stderr, "init: cannot write the units of the case: %s\n", strerror(errno));
+        mkdir("/lib/modules", 0755);
+        (void) mount(PAYLOAD "/lib/modules", "/lib/modules", NULL, MS_BIND, NULL);
+        (void) mount(PAYLOAD "/system.d", "/etc/dbus-1/system.d", NULL, MS_BIND, NULL);
+        execl("/lib/systemd/systemd", "systemd", "--unit=chargehand-case.target", "--show-status=no", NULL);
+        fprintf(stderr, "init: no systemd in this image: %s\n", strerror(errno));
+}
+
 static void set_up(void) {
         struct rlimit files = { 1024, 1048576 };
 
-        mount_all();
-        (void) sethostname("chargehand-vm", 13);
-        loopback_up();
+        if (under_systemd)
+                mkdir("/run/out", 0755);
+        else {
+                mount_all();
+                (void) sethostname("chargehand-vm", 13);
+                loopback_up();
+        }
         (void) setrlimit(RLIMIT_NOFILE, &files);
         set_environment();
         start_swap("512M");
-        enable_controllers();
+        if (!under_systemd)
+                enable_controllers();
         kmsg_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (kmsg_fd >= 0)
                 (void) lseek(kmsg_fd, 0, SEEK_END);
@@ -407,7 +450,8 @@ static int run_case(const Case *c) {
         if (status == -ETIMEDOUT)
                 (void) run_quietly((char *[]) { "sh", "-c",
                         "ps -eo pid,ppid,stat,wchan:24,args --no-headers >/dev/ttyS0", NULL });
-        kill_everyone();
+        if (!under_systemd)
+                kill_everyone();
         (void) fcntl(fds[0], F_SETFL, O_NONBLOCK);
         while ((n = read(fds[0], buf, sizeof(buf))) > 0)
                 pass_on(buf, (size_t) n, &line_open);
@@ -440,7 +484,8 @@ static bool run_and_report(const Case *c) {
         int code;
 
         report("START %s\n", c->name);
-        start_bus();
+        if (!under_systemd)
+                start_bus();
         begin = now();
         code = run_case(c);
         if (kernel_complained() && code == 0)
@@ -448,8 +493,10 @@ static bool run_and_report(const Case *c) {
         word = code == 0 ? "ok" : code == SKIPPED ? "skip" : code == TIMED_OUT ? "timeout" : "fail";
         save_out();
         report("CASE %s %s %d %.2f\n", c->name, word, code, now() - begin);
-        (void) swapon("/dev/zram0", 0);
-        reset_groups();
+        if (!under_systemd) {
+                (void) swapon("/dev/zram0", 0);
+                reset_groups();
+        }
         return code == 0 || code == SKIPPED;
 }
 
@@ -496,6 +543,14 @@ int main(void) {
         struct termios raw;
         int code = 0x10;
 
+        (void) read_file("/proc/cmdline", cmdline, sizeof(cmdline));
+        if (strstr(cmdline, "chargehand.systemd")) {
+                if (getpid() == 1) {
+                        become_systemd();
+                        return 1;
+                }
+                under_systemd = true;
+        }
         set_up();
         report_fd = open("/dev/ttyS1", O_WRONLY | O_NOCTTY | O_CLOEXEC);
         if (report_fd >= 0 && tcgetattr(report_fd, &raw) == 0) {
@@ -503,7 +558,6 @@ int main(void) {
                 (void) cfsetospeed(&raw, B115200);
                 (void) tcsetattr(report_fd, TCSANOW, &raw);
         }
-        (void) read_file("/proc/cmdline", cmdline, sizeof(cmdline));
         (void) read_file("/proc/sys/kernel/osrelease", release, sizeof(release));
         report("BOOT %.2f %s", now(), release);
         if (strstr(cmdline, "chargehand.shell"))
