@@ -2,10 +2,11 @@
 # Runs a command beside a real systemd (Debian trixie's) as PID 1 of its own namespaces, without a VM; or beside
 # chargehandd in the very same surroundings, so that the two can be compared:
 #
-#     tools/systemd-peer.sh [--chargehand BUILD] [--with FILE]… PROGRAM ARG…
+#     tools/systemd-peer.sh [--chargehand BUILD] [--policy FILE] [--with FILE]… PROGRAM ARG…
 #
 #     --chargehand BUILD   chargehandd of this build directory and a system bus instead of systemd; $PEER_CONF may hold
 #                          lines for its section [Runtime]
+#     --policy FILE        a .conf for the system bus, beside those that the two have
 #     --with FILE          a file that the program needs: it is copied to /run/with/
 #
 # PROGRAM is copied in as /run/peer and runs in a group of its own below systemd's. For timings of tree, attach, kill
@@ -57,7 +58,7 @@ libraries() {
 
 # What stands for systemd when chargehandd is to be measured: a bus, the daemon, and somebody to reap.
 write_init() {
-        mkdir -p "$WORK/policy" "$WORK/lib"
+        mkdir -p "$WORK/lib"
         cp "$TOP"/dbus/*.conf "$WORK/policy/"
         cp "$CHARGEHAND/daemon/chargehandd" "$WORK/chargehandd"
         # shellcheck disable=SC2046 # paths of libraries have no blanks
@@ -97,11 +98,8 @@ enter_root() {
         mount -t cgroup2 cgroup2 "$ROOT/sys/fs/cgroup"
         cp "$PEER_WORK/peer" "$ROOT/run/peer"
         cp -r "$PEER_WORK" "$ROOT/run/work"
-        [ ! -d "$PEER_WORK/with" ] || cp -r "$PEER_WORK/with" "$ROOT/run/with"
-        if [ -d "$PEER_WORK/policy" ]; then
-                mount -t tmpfs tmpfs "$ROOT/etc/dbus-1/system.d"
-                cp "$PEER_WORK"/policy/* "$ROOT/etc/dbus-1/system.d/"
-        fi
+        cp -r "$PEER_WORK/with" "$ROOT/run/with"
+        mount --bind "$ROOT/run/work/policy" "$ROOT/etc/dbus-1/system.d"
         cd "$ROOT"
         mkdir -p run/old
         pivot_root . run/old
@@ -126,16 +124,17 @@ if [ "${PEER_STAGE:-}" = inside ]; then
         enter_root
 fi
 
-CHARGEHAND='' WITH=()
+CHARGEHAND='' POLICY='' WITH=()
 while [ $# -gt 1 ]; do
         case $1 in
         --chargehand) CHARGEHAND=$2 ;;
+        --policy) POLICY=$2 ;;
         --with) WITH+=("$2") ;;
         *) break ;;
         esac
         shift 2
 done
-[ $# -ge 1 ] || die "usage: tools/systemd-peer.sh [--chargehand BUILD] [--with FILE]… PROGRAM ARG…"
+[ $# -ge 1 ] || die "usage: tools/systemd-peer.sh [--chargehand BUILD] [--policy FILE] [--with FILE]… PROGRAM ARG…"
 
 with_lock "$CACHE/systemd-root.lock" build_root
 WORK=$(mktemp -d)
@@ -144,7 +143,9 @@ trap end_peer EXIT
 mkdir -p "$GROUP"
 cp "$1" "$WORK/peer"
 shift
-[ ${#WITH[@]} -eq 0 ] || { mkdir "$WORK/with" && cp "${WITH[@]}" "$WORK/with/"; }
+mkdir "$WORK/policy" "$WORK/with"
+[ ${#WITH[@]} -eq 0 ] || cp "${WITH[@]}" "$WORK/with/"
+[ -z "$POLICY" ] || cp "$POLICY" "$WORK/policy/"
 [ -z "$CHARGEHAND" ] || write_init
 (
         echo "$BASHPID" >"$GROUP/cgroup.procs"
