@@ -64,7 +64,7 @@ with_lock() {
         ) 9>"$lock"
 }
 
-# tally PASSED FAILED SKIPPED: adds to the sum that `./dev test` prints at the end.
+# tally PASSED FAILED SKIPPED [FLAKY]: adds to the sum that `./dev test` prints at the end; flaky ones are among those that passed.
 tally() {
-        [ -z "${CHARGEHAND_TALLY:-}" ] || echo "$1 $2 $3" >>"$CHARGEHAND_TALLY"
+        [ -z "${CHARGEHAND_TALLY:-}" ] || echo "$1 $2 $3 ${4:-0}" >>"$CHARGEHAND_TALLY"
 }

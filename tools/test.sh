@@ -116,7 +116,12 @@ main() {
                         [ "$(tail -n +$((before + 1)) "$CHARGEHAND_TALLY" | awk '{ f += $2 } END { print f + 0 }')" -gt 0 ] || tally 0 1 0
                 fi
         done
-        awk '{ p += $1; f += $2; s += $3 } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$CHARGEHAND_TALLY"
+        awk '{ p += $1; f += $2; s += $3; k += $4 }
+                END {
+                        if (k)
+                                printf "%d of the cases that passed %s flaky: failed first, passed in a fresh guest; see above\n", k, k > 1 ? "were" : "was"
+                        printf "%d passed, %d failed, %d skipped\n", p, f, s
+                }' "$CHARGEHAND_TALLY"
         return $status
 }
 

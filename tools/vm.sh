@@ -327,12 +327,14 @@ run_boot() {
                 append+=" chargehand.systemd"
         fi
         boot "$kernel" "$work" "${MEM:-$(biggest mem 2048 "$@")}" "$limit" "$append" || rc=$?
+        # A guest that dies may do so in the middle of a line.
+        sed -i -e '$a\' "$work/verdict"
         split_logs "$work/verdict" "$logs"
         cat "$work/console" >>"$logs/console.log" 2>/dev/null || true
         tar -xf "$work/out.raw" -C "${OUT:-$logs/out}" 2>/dev/null || true
         LEFT=()
         for c; do
-                if grep -q "^CASE $(name_of "$c") " "$work/verdict"; then
+                if grep -qE "^CASE $(name_of "$c") (ok|skip|fail|timeout) " "$work/verdict"; then
                         continue
                 elif [ -n "$reached" ] && tripped "$work/console" && [ -z "${RETRIED[$c]:-}" ]; then
                         echo "  again    $(name_of "$c"): the emulator tripped over patched kernel code (int3)"
@@ -383,7 +385,7 @@ try_again() {
 }
 
 run_kernel() {
-        local kernel=$1 logs list shared=() own=() c begin passed failed skipped flaky
+        local kernel=$1 logs list shared=() own=() c begin passed failed skipped flaky lost
         list=$(cases_for "$kernel") || return 1
         [ -n "$list" ] || { echo "$kernel: no case to run"; return 0; }
         begin=$(date +%s.%N)
@@ -415,6 +417,8 @@ run_kernel() {
         flaky=$(grep -c '^CASE [^ ]* flaky' "$logs/results" || true)
         skipped=$(grep -c '^CASE [^ ]* skip' "$logs/results" || true)
         failed=$(grep -cE '^CASE [^ ]* (fail|timeout)' "$logs/results" || true)
+        lost=$(($(wc -w <<<"$list") - passed - skipped - failed))
+        [ "$lost" -le 0 ] || { echo "  fail     $lost cases have no result"; failed=$((failed + lost)); }
         show_failures "$logs" "$kernel"
         awk -v n="$kernel" -v p="$passed" -v f="$failed" -v s="$skipped" -v b="$begin" -v e="$(date +%s.%N)" '
                 /^BOOT / { boot = $2 }
