@@ -75,8 +75,8 @@ static int status_host(Cli *cli)
                 struct json_object *claim = json_object_array_get_idx(jget(status, "claims"), i);
                 _cleanup_(freep) char *bytes = format_bytes(&cli->style, jnumber(claim, "bytes"));
 
-                field(cli, "Claim", "%s in %s by job %s", bytes, jtext(claim, "group"),
-                      jtext(claim, "job"));
+                field(cli, "Claim", "%s in %s%s%s", bytes, jtext(claim, "group"),
+                      jget(claim, "job") ? " by job " : "", jtext(claim, "job"));
         }
         field(cli, "Kernel", "%s, %s CPUs, huge pages '%s'", jtext(kernel, "kernel"),
               jtext(kernel, "cpus"), jtext(kernel, "thp"));

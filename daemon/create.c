@@ -86,11 +86,27 @@ int create_apply(ch_group *group, const ch_setting *settings, size_t n, int dry_
         return ch_group_write_all(group, settings, n, err);
 }
 
+/* What the settings make of memory.max; NULL: nothing. */
+static const uint64_t *find_max(const ch_setting *settings, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (streq(settings[i].attr->id, "MEMORY_MAX"))
+                        return &settings[i].value.number;
+        return NULL;
+}
+
 static int set_up(ch_group *group, const CreateOptions *options, const ch_setting *settings,
                   size_t n, ch_error **err)
 {
-        int r;
+        uint64_t claimed_before = 0;
+        int r = 0;
 
+        /* first, as it can be taken back */
+        if (options->claims)
+                r = claims_take(options->claims, group, options->claim_bytes,
+                                find_max(settings, n), &claimed_before, err);
+        if (r < 0)
+                return r;
         /* without extended attributes the mark lives in nothing: the group counts as foreign after
          * a restart */
         (void)mark_set_managed(ch_group_get_fd(group));
@@ -99,6 +115,8 @@ static int set_up(ch_group *group, const CreateOptions *options, const ch_settin
                 r = give_all(group, options->owner, err);
         if (r >= 0 && (options->uid != UINT32_MAX || options->gid != UINT32_MAX))
                 r = delegate(group, options->uid, options->gid, err);
+        if (r < 0 && options->claims)
+                claims_put_back(options->claims, group, claimed_before);
         return r;
 }
 
@@ -111,6 +129,12 @@ static int check_only(ch_tree *tree, const char *path, const CreateOptions *opti
 
         for (size_t i = 0; i < n; i++) {
                 r = ch_value_check(settings[i].attr, &settings[i].value, err);
+                if (r < 0)
+                        return r;
+        }
+        if (options->claims) {
+                r = claims_check(options->claims, path, options->claim_bytes,
+                                 find_max(settings, n), err);
                 if (r < 0)
                         return r;
         }

@@ -8,12 +8,16 @@
 
 #include <chargehand/tree.h>
 
+#include "claim.h"
+
 typedef struct CreateOptions {
         int parents, exist_ok, dry_run;
         uint32_t uid, gid; /* delegate; UINT32_MAX: no */
         uint32_t owner;  /* everything in it belongs to this uid, as if it had made it; UINT32_MAX:
                             no */
         int controllers; /* enable those of the root all the way down */
+        Claims *claims;  /* NULL: no claim is set or changed */
+        uint64_t claim_bytes;
 } CreateOptions;
 
 /* 1 made, 0 was there (exist_ok) and is managed now. Fails as a whole: a group that cannot be set

@@ -199,14 +199,16 @@ void group_facts_read(int fd, GroupFacts *ret)
 {
         _cleanup_(freep) char *text = NULL;
         struct stat st;
+        int mark;
 
         *ret = (GroupFacts){ .known = GROUP_MANAGED };
         if (read_file_at(fd, "cgroup.events", 4096, &text, NULL) >= 0) { /* the root has none */
                 flag_from(text, "populated", GROUP_POPULATED, ret);
                 flag_from(text, "frozen", GROUP_FROZEN, ret);
         }
-        if (mark_is_managed(fd))
-                ret->flags |= GROUP_MANAGED;
+        mark = mark_is_managed(fd);
+        if (mark)
+                ret->flags |= mark == MARK_CLAIMED ? GROUP_MANAGED | GROUP_CLAIMED : GROUP_MANAGED;
         ret->has_uid = fstat(fd, &st) >= 0;
         if (ret->has_uid)
                 ret->uid = st.st_uid;
@@ -232,6 +234,7 @@ static void apply_facts(Groups *groups, Group *group, const GroupFacts *facts)
                 if (facts->known & rows[i].flag)
                         set_flag(groups, group, rows[i].flag, (facts->flags & rows[i].flag) != 0,
                                  rows[i].changed);
+        group->flags |= facts->flags & GROUP_CLAIMED;
         if (facts->has_uid)
                 group->uid = facts->uid;
 }

@@ -23,6 +23,7 @@ enum {
         GROUP_POPULATED = 1 << 1,
         GROUP_FROZEN = 1 << 2,
         GROUP_UNSORTED = 1 << 4, /* children are not in order of their names */
+        GROUP_CLAIMED = 1 << 5,  /* had a claim (claim.h) when it was last read */
         /* what has to be told to the bus at the end of this loop turn */
         GROUP_CHANGED_POPULATED = 1 << 8,
         GROUP_CHANGED_FROZEN = 1 << 9,

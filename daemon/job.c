@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <signal.h>
 
+#include "claim.h"
 #include "error.h"
 #include "job.h"
 #include "journal.h"
@@ -162,6 +163,7 @@ static void run_job(Task *task)
         ch_move_hooks hooks = { .journal = on_journal, .progress = on_progress, .userdata = job };
 
         own_job = job;
+        claims_act_for(job->group);
         atomic_store(&job->begun, 1);
         pool_wake(job->jobs->options.pool);
         if (job->record) {
@@ -173,6 +175,7 @@ static void run_job(Task *task)
         }
         if (job->in_membership)
                 hold_membership(job, CH_STEP_DONE);
+        claims_act_for(NULL);
         own_job = NULL;
 }
 

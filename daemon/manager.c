@@ -7,6 +7,7 @@
 
 #include "auth.h"
 #include "bus.h"
+#include "claim.h"
 #include "configured.h"
 #include "error.h"
 #include "journal.h"
@@ -105,6 +106,7 @@ Manager *manager_free(Manager *manager)
             !watches_free(manager->watches))
                 return NULL;
         jobs_free(manager->jobs);
+        claims_free(manager->claims);
         groups_free(manager->groups);
         clients_free(manager->clients);
         ch_tree_unref(manager->tree);
@@ -133,6 +135,7 @@ static void on_group_removed(Group *group, void *userdata)
         Manager *manager = userdata;
 
         watches_remove(manager->watches, group);
+        claims_drop(manager->claims, group->path);
         bus_emit_group(manager->bus, "GroupRemoved", group);
         OBSERVE(manager, group_removed, group);
 }
@@ -234,6 +237,26 @@ static int start_jobs(Manager *manager)
         return r;
 }
 
+static int start_claims(Manager *manager)
+{
+        ClaimsOptions options = {
+                .tree = manager->tree,
+                .moves = jobs_claimed,
+                .userdata = manager->jobs,
+        };
+
+        return claims_new(&options, &manager->claims);
+}
+
+/* Those of an earlier life of the daemon. */
+static void load_claims(Manager *manager)
+{
+        for (Group *group = manager->groups->root; group;
+             group = group_next(manager->groups->root, group, 0))
+                if (group->flags & GROUP_CLAIMED)
+                        claims_load(manager->claims, group->path);
+}
+
 static int start_model(Manager *manager, ch_error **err)
 {
         GroupsObserver observer = {
@@ -262,6 +285,8 @@ static int start_model(Manager *manager, ch_error **err)
         manager->scan_usec = now_usec();
         r = groups_scan(manager->groups, "/", SIZE_MAX, err);
         manager->scan_usec = now_usec() - manager->scan_usec;
+        if (r >= 0)
+                load_claims(manager);
         return r;
 }
 
@@ -423,6 +448,8 @@ int manager_start(Manager *manager, ch_error **err)
         r = manager->options.any_fs ? 0 : setup_controllers(manager, err);
         if (r >= 0)
                 r = start_jobs(manager);
+        if (r >= 0)
+                r = start_claims(manager);
         if (r >= 0)
                 r = start_model(manager, err);
         if (r >= 0)

@@ -18,6 +18,7 @@
 #include "worker.h"
 
 typedef struct Bus Bus;
+typedef struct Claims Claims;
 typedef struct Clients Clients;
 typedef struct Manager Manager;
 typedef struct Strays Strays;
@@ -52,6 +53,7 @@ struct Manager {
         Groups *groups;
         Watches *watches;
         Jobs *jobs;
+        Claims *claims;
         Pool *workers; /* calls */
         Pool *movers;  /* jobs */
         Clients *clients;

@@ -5,12 +5,21 @@
 /*
  * The mark of groups that Chargehand made or adopted, kept in the group itself as an extended
  * attribute, so that it outlives the daemon: trusted.chargehand.managed, or user.chargehand.managed
- * (kernel 5.7) where CAP_SYS_ADMIN is missing.
+ * (kernel 5.7) where CAP_SYS_ADMIN is missing. Beside it, in chargehand.claim, the memory that is set aside for the group
+ * (claim.h).
  */
 
-/* 1 or 0; what cannot be read counts as not managed. */
+#include <stdint.h>
+
+enum { MARK_CLAIMED = 2 };
+
+/* 0, 1, or MARK_CLAIMED: managed, and has a claim. What cannot be read counts as not managed. */
 int mark_is_managed(int group_fd);
 /* -ENOTSUP where the file system has neither. */
 int mark_set_managed(int group_fd);
+/* Bytes; 0 removes it. A group with a claim is managed. -ENOTSUP. */
+int mark_set_claim(int group_fd, uint64_t bytes);
+/* -ENODATA: none */
+int mark_get_claim(int group_fd, uint64_t *ret);
 
 #endif

@@ -21,6 +21,7 @@ static const OptionRow create_options[] = {
         { "dry_run",  "b", offsetof(CreateOptions, dry_run) },
         { "uid",      "u", offsetof(CreateOptions, uid)     },
         { "gid",      "u", offsetof(CreateOptions, gid)     },
+        { "claim",    "t", offsetof(CreateOptions, claim_bytes)},
 };
 
 static void create_call_free(void *data)
@@ -74,7 +75,8 @@ int method_create_group(Request *request)
         request->data = call;
         request->free_data = create_call_free;
         call->options =
-                (CreateOptions){ .uid = UINT32_MAX, .gid = UINT32_MAX, .owner = UINT32_MAX };
+                (CreateOptions){ .uid = UINT32_MAX, .gid = UINT32_MAX, .owner = UINT32_MAX,
+                                 .claim_bytes = UINT64_MAX };
         r = settings_read(request->message, &call->settings, &request->error);
         if (r >= 0)
                 r = options_read(request->message, create_options, ELEMENTSOF(create_options),
@@ -85,8 +87,14 @@ int method_create_group(Request *request)
                 if (call->options.uid != UINT32_MAX || call->options.gid != UINT32_MAX)
                         return error_set(&request->error, CH_ERROR_NOT_PERMITTED, 0, request->path,
                                          "only root may delegate a group (options uid and gid)");
+                if (call->options.claim_bytes != UINT64_MAX)
+                        return error_set(&request->error, CH_ERROR_NOT_PERMITTED, 0, request->path,
+                                         "only root may set memory aside (option claim): it is "
+                                         "taken from everybody");
                 call->options.owner = request->uid;
         }
+        if (call->options.claim_bytes != UINT64_MAX)
+                call->options.claims = request->manager->claims;
         call->options.controllers = !streq(request->manager->conf->controllers, "none");
         return request_defer(request, create_work, create_finish);
 }

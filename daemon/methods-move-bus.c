@@ -9,6 +9,7 @@
 
 #include "access.h"
 #include "bus.h"
+#include "claim.h"
 #include "json-bus.h"
 #include "methods.h"
 #include "options-bus.h"
@@ -149,8 +150,8 @@ static int read_call(Request *request, MoveCall *call)
         call->options.rate_bytes_per_sec = call->rate_bytes_per_sec;
         call->options.timeout_usec = call->timeout_usec;
         call->options.reclaim_bytes = conf->reclaim_bytes;
-        call->options.claimed = jobs_claimed;
-        call->options.claimed_userdata = request->manager->jobs;
+        call->options.claimed = claims_claimed;
+        call->options.claimed_userdata = request->manager->claims;
         r = ch_path_check(call->target, err);
         if (r >= 0 && call->group)
                 r = ch_path_check(call->group, err);
@@ -210,9 +211,11 @@ static int plan_work(Request *request)
         r = call->group ? access_check_group(request->manager->tree, call->group, request->uid,
                                              &request->error)
                         : 0;
+        claims_act_for(call->target);
         if (r >= 0)
                 r = ch_plan_new(request->manager->tree, &what, &call->options, &call->plan,
                                 &request->error);
+        claims_act_for(NULL);
         if (r >= 0)
                 r = check_plan(request, call);
         if (r >= 0 && !call->carry_out)

@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 
 #include "auth.h"
+#include "claim.h"
 #include "status.h"
 #include "util.h"
 
@@ -50,8 +51,10 @@ int status_to_json(Manager *manager, json_object **ret)
         add_number(status, "groups", manager->groups->n);
         add_number(status, "scan_usec", manager->scan_usec);
         add_number(status, "jobs", manager->jobs->n_live);
-        if (jobs_claims_to_json(manager->jobs, &claims) >= 0)
+        if (jobs_claims_to_json(manager->jobs, &claims) >= 0) {
+                (void)claims_append_json(manager->claims, claims);
                 json_object_object_add(status, "claims", claims);
+        }
         watches = json_object_new_object();
         add_number(watches, "active", watches_count(manager->watches));
         add_truth(watches, "complete", watches_is_complete(manager->watches));
