@@ -1,8 +1,10 @@
 #!/bin/bash
 # Runs the measurements, each beside a named peer or floor, and keeps their tables in docs/benchmarks.md.
 #
-# A bench NAME is one or both of
+# A bench NAME is one or more of
 #   tests/vm/cases/bench-NAME.sh   run on stock kernels in the VM; leaves lines of JSON in $OUT/bench-NAME.json
+#   tests/vm/cases/bench-NAME-peer.sh   the peer's side where it needs a guest of its own; bench/rows-NAME.sh makes
+#                                  the lines of what the two left in $OUT
 #   bench/host-NAME.sh             run on this host with the build directory in $BENCH_BUILD; prints lines of JSON
 # A line is {bench, case, size, ours, reference, reference_name, ratio, unit}; exit code 77 means not possible here.
 # SPDX-License-Identifier: LGPL-2.1-or-later
@@ -55,7 +57,7 @@ host_script() {
 }
 
 all_names() {
-        find "$TOP/tests/vm/cases" -name 'bench-*.sh' | sed 's|.*/bench-||; s|\.sh$||'
+        find "$TOP/tests/vm/cases" -name 'bench-*.sh' | sed 's|.*/bench-||; s|\.sh$||; /-peer$/d'
         find "$TOP/bench" -name 'host-*.sh' | sed 's|.*/host-||; s|\.sh$||'
 }
 
@@ -65,14 +67,16 @@ tag() {
 }
 
 run_in_vm() {
-        local name=$1 kernel=$2 out=$WORK/vm accel
+        local name=$1 kernel=$2 out=$WORK/vm cases=("bench-$1") accel
         info "$name on $kernel in the VM"
         rm -rf "$out"
-        "$TOP/tools/vm.sh" "$kernel" "bench-$name" --no-build --flavour "$FLAVOUR" --out "$out" >"$WORK/log" 2>&1 || {
+        [ ! -e "$(vm_case "$name-peer")" ] || cases+=("bench-$name-peer")
+        "$TOP/tools/vm.sh" "$kernel" "${cases[@]}" --no-build --flavour "$FLAVOUR" --out "$out" >"$WORK/log" 2>&1 || {
                 cat "$WORK/log" >&2
                 die "bench $name failed on $kernel"
         }
         accel=$(sed -n 's/^kernel [^ ]* ([^,]*, \([a-z]*\).*/\1/p' "$WORK/log" | head -n 1)
+        [ ${#cases[@]} -eq 1 ] || "$TOP/bench/rows-$name.sh" "$out" "$BUILD/bench/$name-counts-$kernel" >"$out/bench-$name.json"
         [ -s "$out/bench-$name.json" ] || { info "$name left no rows on $kernel: skipped there"; return 0; }
         tag "$kernel ${accel:-VM}" <"$out/bench-$name.json" >>"$ROWS"
 }

@@ -2,11 +2,10 @@
 # Runs a command beside a real systemd (Debian trixie's) as PID 1 of its own namespaces, without a VM; or beside
 # chargehandd in the very same surroundings, so that the two can be compared:
 #
-#     tools/systemd-peer.sh [--chargehand BUILD] [--policy FILE] [--with FILE]… PROGRAM ARG…
+#     tools/systemd-peer.sh [--chargehand BUILD] [--with FILE]… PROGRAM ARG…
 #
 #     --chargehand BUILD   chargehandd of this build directory and a system bus instead of systemd; $PEER_CONF may hold
 #                          lines for its section [Runtime]
-#     --policy FILE        a .conf for the system bus, beside those that the two have
 #     --with FILE          a file that the program needs: it is copied to /run/with/
 #
 # PROGRAM is copied in as /run/peer and runs in a group of its own below systemd's. For timings of tree, attach, kill
@@ -124,17 +123,16 @@ if [ "${PEER_STAGE:-}" = inside ]; then
         enter_root
 fi
 
-CHARGEHAND='' POLICY='' WITH=()
+CHARGEHAND='' WITH=()
 while [ $# -gt 1 ]; do
         case $1 in
         --chargehand) CHARGEHAND=$2 ;;
-        --policy) POLICY=$2 ;;
         --with) WITH+=("$2") ;;
         *) break ;;
         esac
         shift 2
 done
-[ $# -ge 1 ] || die "usage: tools/systemd-peer.sh [--chargehand BUILD] [--policy FILE] [--with FILE]… PROGRAM ARG…"
+[ $# -ge 1 ] || die "usage: tools/systemd-peer.sh [--chargehand BUILD] [--with FILE]… PROGRAM ARG…"
 
 with_lock "$CACHE/systemd-root.lock" build_root
 WORK=$(mktemp -d)
@@ -145,7 +143,6 @@ cp "$1" "$WORK/peer"
 shift
 mkdir "$WORK/policy" "$WORK/with"
 [ ${#WITH[@]} -eq 0 ] || cp "${WITH[@]}" "$WORK/with/"
-[ -z "$POLICY" ] || cp "$POLICY" "$WORK/policy/"
 [ -z "$CHARGEHAND" ] || write_init
 (
         echo "$BASHPID" >"$GROUP/cgroup.procs"

@@ -1,0 +1,63 @@
+#!/bin/bash
+# Rows of the bench `runtimes` from the figures of both sides: rows-runtimes.sh DIRECTORY COUNTS, with the files ours, systemd and
+# raw in the directory, lines of `SIZE NAME VALUE`. Lists of system calls and messages (ours, systemd's) go to the file COUNTS.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+set -eu
+
+DIR=$1 COUNTS=$2
+SYSTEMD='systemd 257 as PID 1'
+
+# value FILE SIZE NAME
+value() {
+        awk -v size="$2" -v name="$3" '$1 == size && $2 == name { print $NF; exit }' "$DIR/$1"
+}
+
+# sizes NAME: for which there are figures
+sizes() {
+        awk -v name="$1" '$2 == name { print $1 }' "$DIR/ours"
+}
+
+# row CASE SIZE UNIT OURS REFERENCE REFERENCE-NAME
+row() {
+        [ -n "$4" ] && [ -n "$5" ] || return 0
+        awk -v case="$1" -v size="$2" -v unit="$3" -v ours="$4" -v reference="$5" -v name="$6" 'BEGIN {
+                printf "{\"bench\": \"runtimes\", \"case\": \"%s\", \"size\": \"%s\", \"ours\": %s, ", case, size, ours
+                printf "\"reference\": %s, \"reference_name\": \"%s\", ", reference, name
+                printf "\"ratio\": %.3f, \"unit\": \"%s\"}\n", reference ? ours / reference : 0, unit }'
+}
+
+# against CASE NAME WHAT-IS-COUNTED UNIT: the same figure of both, at each size
+against() {
+        local size
+        for size in $(sizes "$2"); do
+                row "$1" "$size${3:+ $3}" "$4" "$(value ours "$size" "$2")" "$(value systemd "$size" "$2")" "$SYSTEMD"
+        done
+}
+
+against "StartTransientUnit to JobRemoved" start scopes µs
+against "StopUnit to JobRemoved" stop scopes µs
+against "StopUnit at once after the start" at_once_stop scopes µs
+against "CPU per start and stop" cpu scopes µs
+against "private memory per scope" per_scope scopes bytes
+against "of it kept after the end" kept_per_scope scopes bytes
+against "AttachProcessesToUnit" attach processes µs
+against "crun run true, systemd manager" run1 '' µs
+against "Ping" ping '' µs
+against "Get of Manager.Version" get '' µs
+against "system calls per start and stop" syscalls '' calls
+against "bus messages per start and stop" messages '' messages
+for size in $(sizes start); do
+        [ "$size" -eq 0 ] || row "StartTransientUnit to JobRemoved" "$size scopes" µs "$(value ours "$size" start)" \
+                "$(value ours 0 start)" "ours beside 0 scopes"
+done
+for size in $(sizes attach); do
+        row AttachProcessesToUnit "$size processes" µs "$(value ours "$size" attach)" "$(value raw "$size" raw)" \
+                "bare writes of cgroup.procs"
+done
+row "crun run true, systemd manager" 1 µs "$(value ours 1 run1)" "$(value ours 1 run2)" "crun's cgroupfs manager"
+row "Get of Manager.Version" 1 µs "$(value ours 1 get)" "$(value ours 1 echo)" "a bare sd-bus service on the same bus"
+
+# The most frequent of systemd's first.
+awk '$2 == "syscall" || $2 == "message" { key = $2 " " $3; if (FILENAME ~ /ours$/) ours[key] = $4; else theirs[key] = $4; all[key] }
+        END { for (key in all) printf "%s %.2f %.2f\n", key, ours[key], theirs[key] }' "$DIR/ours" "$DIR/systemd" |
+        sort -k1,1 -k4,4nr -k3,3nr >"$COUNTS"

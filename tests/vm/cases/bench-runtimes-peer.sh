@@ -1,0 +1,19 @@
+# systemd as PID 1, measured as bench-runtimes.sh measures chargehandd; figures in $OUT/systemd.
+# timeout: 2400
+# mem: 4096
+# suite: bench
+# boot: systemd
+# SPDX-License-Identifier: LGPL-2.1-or-later
+. "$TESTS/lib.sh"
+. "$TESTS/suites.sh"
+. "$TESTS/runtimes.sh"
+
+PROGRAM=$BIN/bench-runtimes
+SIZES=${BENCH_SIZES:-0 500} N=${BENCH_N:-40}
+
+measure_memory 500 >"$OUT/systemd"
+measure_runtimes >>"$OUT/systemd"
+bundle /run/bench-bundle true
+cd /run/bench-bundle
+measure_crun >>"$OUT/systemd"
+cat "$OUT/systemd"

@@ -1,0 +1,31 @@
+# chargehandd as org.freedesktop.systemd1 with all controllers at work; figures in $OUT/ours and $OUT/raw. bench-runtimes-peer.sh
+# is the same for systemd, in a guest of its own; bench/rows-runtimes.sh compares.
+# timeout: 1200
+# mem: 4096
+# suite: bench
+# suites: trixie
+# SPDX-License-Identifier: LGPL-2.1-or-later
+. "$TESTS/lib.sh"
+. "$TESTS/suites.sh"
+. "$TESTS/runtimes.sh"
+
+PROGRAM=$BIN/bench-runtimes
+SIZES=${BENCH_SIZES:-0 500} N=${BENCH_N:-40}
+
+start_face() {
+        printf '[Runtime]\nSystemd1=yes\n' >"$TMPDIR/conf"
+        start_daemon --config="$TMPDIR/conf"
+        wait_for 30 bus_has org.freedesktop.systemd1
+}
+
+start_face
+measure_memory 500 >"$OUT/ours"
+stop_daemon
+start_face
+measure_runtimes >>"$OUT/ours"
+suite_enter trixie
+bundle /run/bench-bundle true
+cd /run/bench-bundle
+measure_crun in_suite trixie >>"$OUT/ours"
+measure_raw "$CG/bench-raw" >"$OUT/raw"
+cat "$OUT/ours" "$OUT/raw"
