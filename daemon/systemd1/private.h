@@ -15,9 +15,13 @@
 int private_new(Face *face, const char *path, Private **ret, ch_error **err);
 Private *private_free(Private *private_);
 size_t private_n_peers(const Private *private_);
-/* A copy of the sealed signal goes to every peer. */
+/* Any peer's connection, for making a signal where there is no bus; NULL: no peers. */
+sd_bus *private_get_bus(const Private *private_);
+/* The signal goes to every peer. */
 void private_send_all(Private *private_, sd_bus_message *signal);
 /* Nothing is left to be sent. */
 int private_is_flushed(Private *private_);
+/* A peer that has left several answers unread; it gets no long ones. */
+int private_is_slow(sd_bus *bus);
 
 #endif
