@@ -177,7 +177,7 @@ static void test_limits(void **state)
         unsigned counts[4] = { 0 };
         char error[128];
 
-        write_file(env, "conf", "[Daemon]\nRequestsPerClient=8\nRequestTimeout=2s\nWorkers=8\n");
+        write_file(env, "conf", "[Daemon]\nRequestsPerClient=8\nRequestTimeout=5s\nWorkers=8\n");
         env_start_daemon(env, config_argument(env), NULL);
         for (unsigned i = 0; i < 12; i++)
                 assert_true(sd_bus_call_method_async(env->client, NULL, CH_BUS_NAME, CH_BUS_PATH,

@@ -271,7 +271,7 @@ static void test_freeze_deadline(void **state)
         (void)snprintf(path, sizeof(path), "%s/conf", env->dir);
         file = fopen(path, "we");
         assert_non_null(file);
-        assert_true(fputs("[Daemon]\nRequestTimeout=1s\n", file) >= 0 && fclose(file) == 0);
+        assert_true(fputs("[Daemon]\nRequestTimeout=3s\n", file) >= 0 && fclose(file) == 0);
         (void)snprintf(path, sizeof(path), "--config=%s/conf", env->dir);
         env_start_daemon(env, path, NULL);
         env_call_fails(env, "TimedOut", "/web/api", "Freeze", "s", "/web/api");
