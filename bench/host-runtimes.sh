@@ -52,4 +52,4 @@ for whom in ${BENCH_WHOM:-ours systemd}; do
 done
 measure_raw "$MOUNT/chargehand-bench-raw" >"$WORK/raw"
 [ -z "${BENCH_KEEP:-}" ] || cp "$WORK"/* "$BENCH_KEEP"
-[ -n "${BENCH_WHOM:-}" ] || "$TOP/bench/rows-runtimes.sh" "$WORK" "$BENCH_BUILD/bench/runtimes-counts"
+[ -n "${BENCH_WHOM:-}" ] || "$TOP/bench/rows-runtimes.sh" "$WORK"

@@ -37,7 +37,7 @@ def cells(row):
         "size": str(row["size"]),
         "ours": f"{number(row['ours'])} {unit}".strip(),
         "reference": f"{number(row['reference'])} {unit}".strip(),
-        "ratio": f"{row['ratio']:.2f}",
+        "ratio": "–" if row["ratio"] is None else f"{row['ratio']:.2f}",
     }
 
 

@@ -76,7 +76,7 @@ run_in_vm() {
                 die "bench $name failed on $kernel"
         }
         accel=$(sed -n 's/^kernel [^ ]* ([^,]*, \([a-z]*\).*/\1/p' "$WORK/log" | head -n 1)
-        [ ${#cases[@]} -eq 1 ] || "$TOP/bench/rows-$name.sh" "$out" "$BUILD/bench/$name-counts-$kernel" >"$out/bench-$name.json"
+        [ ${#cases[@]} -eq 1 ] || "$TOP/bench/rows-$name.sh" "$out" >"$out/bench-$name.json"
         [ -s "$out/bench-$name.json" ] || { info "$name left no rows on $kernel: skipped there"; return 0; }
         tag "$kernel ${accel:-VM}" <"$out/bench-$name.json" >>"$ROWS"
 }

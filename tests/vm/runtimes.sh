@@ -26,6 +26,7 @@ measure_runtimes() {
         for _n in $PIDS; do "$PROGRAM" attach "$_n" 21 | sed "s/^/$_n /"; done
         allow_echo
         "$PROGRAM" call $((N * 20)) | sed 's/^/1 /'
+        "$PROGRAM" storm 10 200 100 | sed 's/^/200 /'
         ! command -v strace >/dev/null || "$PROGRAM" count 50 | sed 's/^/1 /'
 }
 
