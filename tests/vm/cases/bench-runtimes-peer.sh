@@ -14,6 +14,6 @@ SIZES=${BENCH_SIZES:-0 500} N=${BENCH_N:-40}
 measure_memory 500 >"$OUT/systemd"
 measure_runtimes >>"$OUT/systemd"
 bundle /run/bench-bundle true
-cd /run/bench-bundle
+cd /run/bench-bundle || exit
 measure_crun >>"$OUT/systemd"
 cat "$OUT/systemd"

@@ -25,7 +25,7 @@ start_face
 measure_runtimes >>"$OUT/ours"
 suite_enter trixie
 bundle /run/bench-bundle true
-cd /run/bench-bundle
+cd /run/bench-bundle || exit
 measure_crun in_suite trixie >>"$OUT/ours"
 measure_raw "$CG/bench-raw" >"$OUT/raw"
 cat "$OUT/ours" "$OUT/raw"
