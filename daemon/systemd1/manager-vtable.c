@@ -498,3 +498,10 @@ int face_add_objects(Face *face, sd_bus *bus)
                 r = unit_vtable_add(face, bus);
         return r < 0 ? r : job_vtable_add(face, bus);
 }
+
+void vtables_done(Face *face)
+{
+        face_forget_subscribers(face);
+        lists_drop();
+        unit_vtable_done();
+}

@@ -10,8 +10,10 @@
 int manager_vtable_add(Face *face, sd_bus *bus);
 int unit_vtable_add(Face *face, sd_bus *bus);
 int job_vtable_add(Face *face, sd_bus *bus);
-/* The tables that were made once; at the end, when no connection uses them. */
+/* The end, when no connection is left: subscribers, lists under way, tables that were made once. */
+void vtables_done(Face *face);
 void unit_vtable_done(void);
+void lists_drop(void);
 
 const char *unit_interface_of(UnitKind kind);
 /* {sv} of what clients want to be told of, into the open array of PropertiesChanged. */
