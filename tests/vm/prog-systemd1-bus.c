@@ -110,6 +110,8 @@ void say_error(const sd_bus_error *error)
 {
         _cleanup_(freep) char *text = normalise(error->message ? error->message : "");
 
+        if (strncmp(text, "Rejected send message", 21) == 0)
+                strcpy(text, "Rejected by the bus");
         say("error %s: %s", error->name, text);
 }
 
@@ -188,6 +190,21 @@ void listener_forget(void)
 }
 
 /* --- units ---- */
+
+uint64_t default_tasks_max(void)
+{
+        static uint64_t value;
+        static int known;
+
+        if (!known) {
+                known = 1;
+                if (sd_bus_get_property_trivial(bus_named("listener"), bus_destination(),
+                                                MANAGER_PATH, MANAGER, "DefaultTasksMax", NULL, 't',
+                                                &value) < 0)
+                        value = UINT64_MAX;
+        }
+        return value;
+}
 
 char *unit_object(const char *name)
 {

@@ -69,6 +69,7 @@ typedef struct Groups {
 } Groups;
 
 static Groups seen, found; /* at the last look, at this one */
+static int disabled;
 
 static void groups_done(Groups *groups)
 {
@@ -79,6 +80,25 @@ static void groups_done(Groups *groups)
         }
         free(groups->items);
         *groups = (Groups){};
+}
+
+/* Which disk is the first one differs from boot to boot. */
+static void mask_disk(char *text)
+{
+        for (char *p = text; (p = strstr(p, "259:")); p += 4)
+                for (char *d = p + 4; *d >= '0' && *d <= '9'; d++)
+                        *d = 'N';
+}
+
+static void mask_default(char **text)
+{
+        char number[32];
+
+        (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)default_tasks_max());
+        if (!streq(*text, number))
+                return;
+        free(*text);
+        *text = strdup("<DefaultTasksMax>");
 }
 
 /* One line for all of the file */
@@ -94,6 +114,9 @@ static char *read_setting(int dir_fd, const File *file)
         for (size_t i = 0; i < size; i++)
                 if (text[i] == '\n')
                         text[i] = '|';
+        mask_disk(text);
+        if (streq(file->name, "pids.max"))
+                mask_default(&text);
         return text;
 }
 
@@ -182,8 +205,15 @@ static void compare_groups(void)
         }
 }
 
+void files_disable(void)
+{
+        disabled = 1;
+}
+
 void files_look(int print)
 {
+        if (disabled)
+                return;
         found = (Groups){};
         (void)nftw(options.root, on_directory, 32, FTW_PHYS);
         qsort(found.items, found.n, sizeof(Group), by_path);

@@ -104,7 +104,9 @@ void verb_get(Words *w)
                         say_error(&error);
                         continue;
                 }
+                message_mask_jobs(streq(name, "Job") || streq(name, "Id"));
                 text = message_to_text(reply);
+                message_mask_jobs(0);
                 say("%s %s", name, text);
         }
 }
@@ -112,15 +114,14 @@ void verb_get(Words *w)
 /* Values that differ from run to run: only the type is told, and whether there is one at all. */
 static int is_volatile(const char *name)
 {
-        static const char *const parts[] = { "Timestamp",   "Current",      "Peak",
-                                             "CPUUsage",    "InvocationID", "ControlGroupId",
-                                             "IORead",      "IOWrite",      "MemoryAvailable",
-                                             "Effective",   "IPIngress",    "IPEgress",
-                                             "NNames",      "NJobs",        "NInstalledJobs",
-                                             "NFailedJobs", "Progress",     "NFailedUnits" };
+        static const char *const parts[] = {
+                "Timestamp",    "Current",         "Peak",      "CPUUsage",
+                "InvocationID", "ControlGroupId",  "Bytes",     "Packets",
+                "Operations",   "MemoryAvailable", "Effective",
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(parts); i++)
-                if (strstr(name, parts[i]) && !strstr(name, "Max") && !strstr(name, "Device"))
+                if (strstr(name, parts[i]))
                         return 1;
         return 0;
 }
@@ -133,6 +134,7 @@ static void say_one_of_all(sd_bus_message *m)
         char type;
 
         (void)sd_bus_message_read(m, "s", &name);
+        message_mask_jobs(streq(name, "Job") || streq(name, "Id"));
         (void)sd_bus_message_peek_type(m, &type, &contents);
         if (!is_volatile(name)) {
                 text = message_to_text(m);
@@ -163,6 +165,7 @@ void verb_getall(Words *w)
                 (void)sd_bus_message_exit_container(reply);
         }
         say_sorted(0);
+        message_mask_jobs(0);
 }
 
 /* Name, description, load state, active state, substate, following, object, job */

@@ -36,8 +36,8 @@ static void on_any(int signal)
         hog_asked |= signal == SIGUSR1;
 }
 
-static const int told[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2,
-                            SIGPIPE, SIGTERM, SIGCONT, SIGWINCH };
+static const int told[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,  SIGUSR2,
+                            SIGPIPE, SIGTERM, SIGCONT, SIGWINCH, 34 };
 
 static void eat_memory(void)
 {
@@ -186,7 +186,7 @@ void process_say_signals(const char *name)
         for (int i = 1; i < 64; i++)
                 if (got[i])
                         (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), " %s",
-                                       sigabbrev_np(i));
+                                       sigabbrev_np(i) ? sigabbrev_np(i) : "RT");
         say("process %s got%s", name, *text ? text : " nothing");
 }
 

@@ -4,6 +4,8 @@
 
 #include "prog-systemd1.h"
 
+#define STATE "PropertiesChanged ActiveState="
+
 typedef struct Event {
         char *unit, *text;
 } Event;
@@ -11,7 +13,18 @@ typedef struct Event {
 static struct {
         Event *items;
         size_t n, allocated;
+        size_t said;
 } events;
+
+/* What is told anew without having changed depends on how the manager gathers changes. */
+static int is_news(const char *unit, const char *text)
+{
+        for (size_t i = events.n; i-- > 0;)
+                if (streq(events.items[i].unit, unit) &&
+                    strncmp(events.items[i].text, STATE, strlen(STATE)) == 0)
+                        return !streq(events.items[i].text, text);
+        return !streq(text, STATE "inactive");
+}
 
 static void add_event(const char *unit, const char *text)
 {
@@ -62,9 +75,9 @@ static void on_properties(sd_bus_message *m)
                         (void)sd_bus_message_peek_type(m, &type, &contents);
                         if (streq(name, "ActiveState") &&
                             sd_bus_message_read(m, "v", "s", &value) > 0) {
-                                (void)snprintf(text, sizeof(text),
-                                               "PropertiesChanged ActiveState=%s", value);
-                                add_event(unit, text);
+                                (void)snprintf(text, sizeof(text), STATE "%s", value);
+                                if (is_news(unit, text))
+                                        add_event(unit, text);
                         } else {
                                 (void)sd_bus_message_skip(m, "v");
                         }
@@ -101,7 +114,7 @@ void subscriber_start(void)
 
 static int has_event(const char *member, const char *unit)
 {
-        for (size_t i = 0; i < events.n; i++)
+        for (size_t i = events.said; i < events.n; i++)
                 if (streq(events.items[i].unit, unit) &&
                     strncmp(events.items[i].text, member, strlen(member)) == 0)
                         return 1;
@@ -139,25 +152,21 @@ static int by_unit(const void *a, const void *b)
         return r != 0 ? r : (x < y ? -1 : x > y);
 }
 
-/* In order for each unit; a state that is told again is told once. */
+/* In order for each unit: that of different ones may differ. */
 void subscriber_say(void)
 {
-        const Event *last = NULL;
-        Event **order = calloc(events.n + 1, sizeof(*order));
+        size_t n = events.n - events.said;
+        Event **order = calloc(n + 1, sizeof(*order));
 
         if (!order)
                 give_up("out of memory");
-        for (size_t i = 0; i < events.n; i++)
-                order[i] = &events.items[i];
-        qsort(order, events.n, sizeof(*order), by_unit);
-        for (size_t i = 0; i < events.n; i++) {
-                if (!last || !streq(last->unit, order[i]->unit) ||
-                    !streq(last->text, order[i]->text))
-                        say("signal %s %s", order[i]->unit, order[i]->text);
-                last = order[i];
-        }
+        for (size_t i = 0; i < n; i++)
+                order[i] = &events.items[events.said + i];
+        qsort(order, n, sizeof(*order), by_unit);
+        for (size_t i = 0; i < n; i++)
+                say("signal %s %s", order[i]->unit, order[i]->text);
         free(order);
-        subscriber_forget();
+        events.said = events.n;
 }
 
 void subscriber_forget(void)
@@ -167,4 +176,5 @@ void subscriber_forget(void)
                 free(events.items[events.n].unit);
                 free(events.items[events.n].text);
         }
+        events.said = 0;
 }

@@ -183,6 +183,13 @@ void message_append_properties(sd_bus_message *m, Words *w)
 
 /* --- to text ---- */
 
+static int mask_jobs;
+
+void message_mask_jobs(int on)
+{
+        mask_jobs = on;
+}
+
 static void print_text(FILE *f, const char *text)
 {
         _cleanup_(freep) char *normal = normalise(text);
@@ -194,7 +201,9 @@ static void print_unsigned(FILE *f, uint64_t value, uint64_t infinite)
 {
         const char *name = value <= INT32_MAX ? process_name((pid_t)value) : NULL;
 
-        if (value == infinite)
+        if (value > 1000 && value == default_tasks_max())
+                (void)fputs("<DefaultTasksMax>", f);
+        else if (value == infinite)
                 (void)fputs("max", f);
         else if (name)
                 (void)fprintf(f, "$%s", name);
@@ -230,7 +239,10 @@ static void print_basic(FILE *f, sd_bus_message *m, char type)
                 print_unsigned(f, value.t, UINT64_MAX);
                 return;
         case 'u':
-                print_unsigned(f, value.u, UINT32_MAX);
+                if (mask_jobs && is_job_number(value.u))
+                        (void)fputc('N', f);
+                else
+                        print_unsigned(f, value.u, UINT32_MAX);
                 return;
         case 'x':
                 (void)fprintf(f, "%" PRIi64, value.x);
@@ -260,7 +272,9 @@ static int print_bytes(FILE *f, sd_bus_message *m)
         if (sd_bus_message_read_array(m, 'y', (const void **)&bytes, &n) < 0)
                 return 0;
         (void)fputc('<', f);
-        for (size_t i = 0; i < n; i++)
+        if (n == 16)
+                (void)fputs("16 bytes", f); /* an id */
+        for (size_t i = 0; n != 16 && i < n; i++)
                 (void)fprintf(f, "%02x", bytes[i]);
         (void)fputc('>', f);
         return 1;
@@ -350,6 +364,12 @@ char *normalise(const char *text)
                 if (strncmp(p, JOB_PATH, job) == 0 && digits(p + job) > 0) {
                         (void)fputs(JOB_PATH "N", f);
                         p += job + digits(p + job);
+                } else if (strncmp(p, "Job ", 4) == 0 && digits(p + 4) > 0 && digits(p + 4) < 8) {
+                        (void)fputs("Job N", f);
+                        p += 4 + digits(p + 4);
+                } else if (strncmp(p, ":1.", 3) == 0) {
+                        (void)fputs(":1.N", f);
+                        p += 3 + digits(p + 3);
                 } else if (strncmp(p, options.root, root) == 0 && p[root] == '/') {
                         (void)fputs("ROOT", f);
                         p += root;

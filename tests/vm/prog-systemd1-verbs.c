@@ -353,7 +353,6 @@ static void verb_mkdir(Words *w)
 
         if (r < 0)
                 say("mkdir: %s", strerror(-r));
-        files_look(1);
 }
 
 static void verb_write(Words *w)
@@ -363,7 +362,6 @@ static void verb_write(Words *w)
 
         if (r < 0)
                 say("write: %s", strerror(-r));
-        files_look(1);
 }
 
 static int group_is_gone(void *data)
@@ -381,6 +379,11 @@ static void verb_nogroup(Words *w)
         files_look(1);
 }
 
+static void verb_files(Words *w)
+{
+        files_look(1);
+}
+
 /* as STEP…: by the unprivileged user, over a connection of its own */
 static void verb_as(Words *w)
 {
@@ -393,6 +396,7 @@ static void verb_as(Words *w)
         pid = fork();
         if (pid == 0) {
                 bus_after_fork();
+                files_disable();
                 if (setresgid(TESTER, TESTER, TESTER) < 0 || setresuid(TESTER, TESTER, TESTER) < 0)
                         give_up("cannot become %d", TESTER);
                 verb->run(w);
@@ -415,6 +419,17 @@ char *variable_get(const char *name)
                 return NULL;
         (void)snprintf(text, sizeof(text), "%d", pid);
         return strdup(text);
+}
+
+int is_job_number(uint32_t number)
+{
+        char text[32];
+
+        (void)snprintf(text, sizeof(text), JOB_PATH "%u", number);
+        for (size_t i = 0; i < MAX_KEPT; i++)
+                if (kept[i][1] && streq(kept[i][1], text))
+                        return 1;
+        return last_job && streq(last_job, text);
 }
 
 void variables_forget(void)
@@ -470,39 +485,40 @@ void clean_up(void)
 }
 
 const Verb verbs[] = {
-        {"as",                                                                   verb_as, "VERB …: by uid 1000" },
-        { "await",                                               verb_await, "[NAME]: the end of a job" },
-        { "call",                                                               verb_call, "[@CONNECTION] METHOD [SIGNATURE VALUE…]: of the manager" },
-        { "close",                                            verb_close, "CONNECTION" },
-        { "dead",                                                                verb_dead, "NAME: a process that is no more" },
-        { "end",           verb_end, "NAME…: waits until the process ended; tells how" },
-        { "events",                                                               verb_events,
+        {"as",                                                                verb_as, "VERB …: by uid 1000" },
+        { "await",                                            verb_await, "[NAME]: the end of a job" },
+        { "call",                                                            verb_call, "[@CONNECTION] METHOD [SIGNATURE VALUE…]: of the manager" },
+        { "close",                                         verb_close, "CONNECTION" },
+        { "dead",                                                             verb_dead, "NAME: a process that is no more" },
+        { "end",        verb_end, "NAME…: waits until the process ended; tells how" },
+        { "events",                                                            verb_events,
          "MEMBER UNIT: waits for that signal; tells what the subscriber got" },
-        { "get",                                                          verb_get, "UNIT|OBJECT INTERFACE NAME…: properties" },
-        { "getall",                                                                verb_getall, "UNIT|OBJECT INTERFACE: all properties" },
-        { "gone",                                     verb_gone, "UNIT…: waits until it is not loaded" },
-        { "introspect",                                                                 verb_introspect, "UNIT|OBJECT INTERFACE" },
-        { "keep",                   verb_keep, "NAME: of the last job" },
-        { "kill",                                                              verb_kill, "NAME SIGNAL" },
-        { "list",    verb_list, "METHOD [SIGNATURE VALUE…]: the rows about our units" },
-        { "mkdir",                                                                 verb_mkdir, "GROUP" },
-        { "new",                           verb_new, "NAME SIGNATURE VALUE… [; …]: a scope started with that property" },
-        { "nogroup",                                                              verb_nogroup, "GROUP: waits until it is removed" },
-        { "on",                               verb_on, "[@CONNECTION] UNIT|OBJECT INTERFACE METHOD [SIGNATURE VALUE…]" },
-        { "open",                                                                verb_open, "CONNECTION" },
-        { "prop",                               verb_prop, "NAME SIGNATURE VALUE…: by SetUnitProperties of the unit in use" },
-        { "set",                                                          verb_set, "UNIT [; NAME SIGNATURE VALUE…]…" },
-        { "signals",                                               verb_signals, "NAME…: that the process got" },
-        { "spawn",                                                                verb_spawn, "NAME [plain|telling|leaving|hog|user]" },
-        { "start",                                               verb_start,
+        { "files",                                                       verb_files, "what changed in the groups of our units" },
+        { "get",                                                             verb_get, "UNIT|OBJECT INTERFACE NAME…: properties" },
+        { "getall",                                  verb_getall, "UNIT|OBJECT INTERFACE: all properties" },
+        { "gone",                                                              verb_gone, "UNIT…: waits until it is not loaded" },
+        { "introspect",                verb_introspect, "UNIT|OBJECT INTERFACE" },
+        { "keep",                                                           verb_keep, "NAME: of the last job" },
+        { "kill", verb_kill, "NAME SIGNAL" },
+        { "list",                                                            verb_list, "METHOD [SIGNATURE VALUE…]: the rows about our units" },
+        { "mkdir",                          verb_mkdir, "GROUP" },
+        { "new",                                                              verb_new, "NAME SIGNATURE VALUE… [; …]: a scope started with that property" },
+        { "nogroup",                        verb_nogroup, "GROUP: waits until it is removed" },
+        { "on",                                                           verb_on, "[@CONNECTION] UNIT|OBJECT INTERFACE METHOD [SIGNATURE VALUE…]" },
+        { "open",                            verb_open, "CONNECTION" },
+        { "prop",                                                             verb_prop, "NAME SIGNATURE VALUE…: by SetUnitProperties of the unit in use" },
+        { "set",                            verb_set, "UNIT [; NAME SIGNATURE VALUE…]…" },
+        { "signals",                                                       verb_signals, "NAME…: that the process got" },
+        { "spawn",                                            verb_spawn, "NAME [plain|telling|leaving|hog|user]" },
+        { "start",                                                             verb_start,
          "[@CONNECTION] UNIT MODE [; NAME SIGNATURE VALUE…]…: and waits for the job" },
-        { "state",                                                                verb_state, "UNIT [SUBSTATE]: waits for it" },
-        { "stop",                                                         verb_stop, "[@CONNECTION] UNIT [MODE]: and waits for the job" },
-        { "subscribe",                                                                verb_subscribe, "a connection that writes down every signal" },
-        { "use",               verb_use, "UNIT: for prop" },
-        { "where",                                                               verb_where, "NAME…: groups of processes" },
-        { "write",                                                               verb_write, "GROUP FILE TEXT: past the manager" },
-        {},
+        { "state",                                            verb_state, "UNIT [SUBSTATE]: waits for it" },
+        { "stop",                                                             verb_stop, "[@CONNECTION] UNIT [MODE]: and waits for the job" },
+        { "subscribe",                                                      verb_subscribe, "a connection that writes down every signal" },
+        { "use",                                                             verb_use, "UNIT: for prop" },
+        { "where",            verb_where, "NAME…: groups of processes" },
+        { "write",                                                            verb_write, "GROUP FILE TEXT: past the manager" },
+        {                                                             },
 };
 
 const Verb *verb_find(const char *name)

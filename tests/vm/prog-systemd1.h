@@ -72,6 +72,8 @@ const char *bus_destination(void);
 void message_append_words(sd_bus_message *m, const char *signature, Words *w);
 /* a(sv) from "; NAME SIGNATURE VALUE… ; …" up to the end of the words. */
 void message_append_properties(sd_bus_message *m, Words *w);
+/* Numbers of type u that are those of known jobs are told as N from now on (or not). */
+void message_mask_jobs(int on);
 /* All that is left of the message (or of the container), as text; caller frees. */
 char *message_to_text(sd_bus_message *m);
 /* Calls; on failure prints the error. Returns the reply or NULL. */
@@ -79,6 +81,8 @@ sd_bus_message *bus_call(sd_bus *bus, sd_bus_message *m);
 void say_error(const sd_bus_error *error);
 /* The text with pids, job numbers and the root replaced; caller frees. */
 char *normalise(const char *text);
+/* What systemd takes for infinite tasks, a share of what the machine can have; UINT64_MAX: none. */
+uint64_t default_tasks_max(void);
 /* All signals that were sent before this are in. */
 void listener_sync(void);
 /* Waits; NULL: it did not come in time. */
@@ -98,6 +102,7 @@ int unit_state(const char *name, char **ret_active, char **ret_sub);
 /* --- prog-systemd1-files.c ---- */
 void files_look(int print); /* remembers; prints what changed since the last look */
 void files_forget(void);
+void files_disable(void); /* in a child that may not look */
 int group_exists(const char *path);
 void groups_remove_ours(void);
 int group_write(const char *path, const char *file, const char *text);
@@ -136,7 +141,8 @@ const Verb *verb_find(const char *name);
 /* Value of $NAME for the script; caller frees, NULL: unknown. */
 char *variable_get(const char *name);
 void variables_forget(void);
-void clean_up(void); /* no unit, process or group of ours is left */
+int is_job_number(uint32_t number); /* of the last job or of a kept one */
+void clean_up(void);                /* no unit, process or group of ours is left */
 int wait_until(int (*condition)(void *), void *data);
 
 static inline void sd_bus_message_unrefp_(sd_bus_message **m)
