@@ -28,22 +28,30 @@ enum {
         PROPERTY_NEW = 1 << 3,    /* by StartTransientUnit */
         PROPERTY_LIVE = 1 << 4,   /* also by SetUnitProperties */
         PROPERTY_SECRET = 1 << 5, /* set only, not told: PIDs, PIDFDs */
+        PROPERTY_CONST = 1 << 6,  /* how a client is told of changes: never changes … */
+        PROPERTY_EMITS = 1 << 7,  /* … in PropertiesChanged; neither: not at all */
 };
 
 /* One value given by a client, in a compact form (see property-value.c). */
 typedef struct PropertyValue {
         uint16_t row;
-        uint16_t flags;
-        uint32_t size;
-        void *data;
+        uint16_t flags; /* PROPERTY_VALUE_… */
+        uint32_t size;  /* of data */
+        union {
+                uint64_t number; /* t, u, i */
+                void *data;      /* all else */
+        };
 } PropertyValue;
 
-/* What a unit was given; small: most scopes have about ten. */
+/* What a unit was given, sorted by row; small: most scopes have about ten. Truth values are bits. */
 typedef struct PropertySet {
         PropertyValue *items;
         uint32_t n, allocated;
+        uint32_t bools_given, bools;
 } PropertySet;
 void property_set_done(PropertySet *set);
+/* -ENOMEM leaves `ret` alone. */
+int property_set_copy(const PropertySet *set, PropertySet *ret);
 
 /* What one call gives: checked, not yet merged. */
 typedef struct PropertyChanges {
@@ -62,8 +70,17 @@ void property_changes_done(PropertyChanges *changes);
  */
 int property_changes_read(sd_bus_message *message, UnitKind kind, int is_new, pid_t caller,
                           PropertyChanges *ret, sd_bus_error *error);
-/* Merges; -ENOMEM leaves the set as it was. Values move out of `changes`. */
-int property_set_merge(PropertySet *set, PropertyChanges *changes);
+/* Merges copies, so that property_file_writes() can be asked afterwards what the call named;
+ * -ENOMEM leaves the set as it was. */
+int property_set_merge(PropertySet *set, const PropertyChanges *changes);
+/*
+ * The pids of an `au` at the message's position, with all the checks of PIDs, without duplicates;
+ * may be none. Caller frees.
+ */
+int pids_read(sd_bus_message *message, pid_t caller, pid_t **ret, size_t *ret_n,
+              sd_bus_error *error);
+/* What is told where nothing was given: DefaultTimeoutStop= for PROP_TIMEOUT_STOP_USEC. At start. */
+void property_set_default(unsigned id, uint64_t number);
 
 /* Typed look-ups in a set; the row's default where it was not given. `id` is the row's PROP_… */
 int property_get_bool(const PropertySet *set, unsigned id);
@@ -84,10 +101,9 @@ typedef struct FileWrites {
 } FileWrites;
 void file_writes_done(FileWrites *writes);
 /*
- * The writes for the properties that `changes` named (NULL: for all of the set), in order of the
- * rows; one per file and key. To be called after the merge... of a copy: `set` is the merged set.
- * Reads /sys and /dev for device names (on the loop: stat only). Names of devices that cannot be
- * resolved are logged and passed over.
+ * The writes for the properties that `changes` named (&PropertyChanges.set; NULL: for all of the
+ * set), in order of the rows; one per file and key. `set` is the merged set. Reads /sys and /dev for
+ * device names (stat only). Names of devices that cannot be resolved are logged and passed over.
  */
 int property_file_writes(const PropertySet *set, const PropertySet *changes, FileWrites *ret);
 /* Any thread: writes them below a group's directory fd. A file that refuses is logged (once per
@@ -97,9 +113,18 @@ int file_writes_apply(const FileWrites *writes, int group_fd, const char *unit);
 /* Programs of BPFProgram: pairs (attach type, path); attached with BPF_F_ALLOW_MULTI. Any thread.
  * 0 if there are none; < 0 with the program's path in the log. */
 int property_attach_programs(const PropertySet *set, int group_fd, const char *unit);
+/*
+ * The program that DevicePolicy and DeviceAllow ask for, made and attached in place of the one
+ * attached before; taken away where all is allowed. `changes`: nothing happens unless it names one
+ * of the two (NULL: what the set says). Any thread. A runtime's own program is left alone. What the
+ * kernel refuses is logged once and is no failure: the original does the same.
+ */
+int property_attach_devices(const PropertySet *set, const PropertySet *changes, int group_fd,
+                            const char *unit);
 
 /* The row's value for Properties.Get: appends the bare value (no variant). `group_fd` < 0: the unit
- * has no group. Reads files of the group for those rows that come from there. */
+ * has no group. Reads files of the group for those rows that come from there. Slice is what was
+ * given: the unit knows better. */
 int property_append(sd_bus_message *reply, const Property *row, const PropertySet *set,
                     int group_fd);
 
@@ -108,7 +133,7 @@ size_t property_count(void);
 const Property *property_get(size_t id);
 const Property *property_find(const char *name);
 const char *property_name(const Property *row);
-const char *property_signature(const Property *row);
+const char *property_signature(const Property *row); /* as it is told */
 uint32_t property_flags(const Property *row);
 
 /* What outlives a restart of the daemon, as compact text for an extended attribute of the group:

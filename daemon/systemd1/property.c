@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of properties, made from property.def, and the sets of what units were given. */
+
+#include "hash.h"
+#include "property-row.h"
+#include "util.h"
+
+#define NEGATIVE_ONE ((uint64_t)INT64_C(-1))
+#define JOB_MODES                                                                                  \
+        "fail|replace|replace-irreversibly|isolate|flush|ignore-dependencies|"                     \
+        "ignore-requirements|triggering|restart-dependencies"
+#define ACTIONS                                                                                    \
+        "none|reboot|reboot-force|reboot-immediate|poweroff|poweroff-force|poweroff-immediate|"    \
+        "exit|exit-force|soft-reboot|soft-reboot-force|kexec|kexec-force|halt|halt-force|"         \
+        "halt-immediate"
+
+/* .where */
+#define WHERE_UNIT  (PROPERTY_UNIT | PROPERTY_CONST)
+#define WHERE_GROUP (PROPERTY_SCOPE | PROPERTY_SLICE)
+#define WHERE_SCOPE (PROPERTY_SCOPE | PROPERTY_CONST)
+#define WHERE_SLICE PROPERTY_SLICE
+/* .when */
+#define WHEN_READ      0
+#define WHEN_NEW       PROPERTY_NEW
+#define WHEN_LIVE      (PROPERTY_NEW | PROPERTY_LIVE)
+#define WHEN_GIVE      (PROPERTY_NEW | PROPERTY_SECRET)
+#define WHEN_GIVE_LIVE (PROPERTY_NEW | PROPERTY_LIVE | PROPERTY_SECRET)
+
+enum { N_SLOTS = 512 }; /* of the look-up by name, more than twice the rows */
+
+/* A row's own members come after the defaults and win: that is the point. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Winitializer-overrides"
+#else
+#pragma GCC diagnostic ignored "-Woverride-init"
+#endif
+
+static Property rows[] = {
+#define PROPERTY(row_id, row_name, row_signature, row_where, row_when, row_check, ...)             \
+        [PROP_##row_id] = {                                                                        \
+                .name = row_name,                                                                  \
+                .signature = row_signature,                                                        \
+                .flags = WHERE_##row_where | WHEN_##row_when,                                      \
+                .check = CHECK_##row_check,                                                        \
+                .target = -1,                                                                      \
+                .max = UINT64_MAX,                                                                 \
+                .text = "",                                                                        \
+                __VA_ARGS__                                                                        \
+        },
+#include "property.def"
+#undef PROPERTY
+};
+static uint16_t slots[N_SLOTS]; /* 1 + row */
+static int made;
+
+/* On the loop's thread, before the first use of anything else. */
+static void make_table(void)
+{
+        unsigned bit = 0;
+
+        if (made)
+                return;
+        made = 1;
+        for (size_t i = 0; i < PROP_MAX_; i++) {
+                size_t slot = hash_string(rows[i].name) % N_SLOTS;
+
+                while (slots[slot])
+                        slot = (slot + 1) % N_SLOTS;
+                slots[slot] = (uint16_t)(i + 1);
+                if (streq(rows[i].signature, "b"))
+                        rows[i].bool_bit = (uint8_t)++bit; /* at most 32: the unit test counts */
+        }
+}
+
+size_t property_count(void)
+{
+        return PROP_MAX_;
+}
+
+const Property *property_get(size_t id)
+{
+        make_table();
+        return id < PROP_MAX_ ? &rows[id] : NULL;
+}
+
+const Property *property_find(const char *name)
+{
+        size_t slot;
+
+        make_table();
+        for (slot = hash_string(name) % N_SLOTS; slots[slot]; slot = (slot + 1) % N_SLOTS)
+                if (streq(rows[slots[slot] - 1].name, name))
+                        return &rows[slots[slot] - 1];
+        return NULL;
+}
+
+unsigned property_id(const Property *row)
+{
+        return (unsigned)(row - rows);
+}
+
+const char *property_name(const Property *row)
+{
+        return row->name;
+}
+
+const char *property_signature(const Property *row)
+{
+        return row->signature;
+}
+
+const char *property_given(const Property *row)
+{
+        return row->given ? row->given : row->signature;
+}
+
+uint32_t property_flags(const Property *row)
+{
+        return row->flags;
+}
+
+void property_set_default(unsigned id, uint64_t number)
+{
+        make_table();
+        rows[id].number = number;
+}
+
+/* ---- values and sets ---- */
+
+static int is_inline(unsigned row)
+{
+        return property_is_number(&rows[row]);
+}
+
+void property_value_done(PropertyValue *value)
+{
+        if (!is_inline(value->row))
+                free(value->data);
+        value->data = NULL;
+        value->size = 0;
+}
+
+void property_set_done(PropertySet *set)
+{
+        for (uint32_t i = 0; i < set->n; i++)
+                property_value_done(&set->items[i]);
+        free(set->items);
+        *set = (PropertySet){ 0 };
+}
+
+static int value_copy(const PropertyValue *value, PropertyValue *ret)
+{
+        *ret = *value;
+        if (is_inline(value->row) || !value->data)
+                return 0;
+        ret->data = malloc(value->size);
+        if (!ret->data)
+                return -ENOMEM;
+        memcpy(ret->data, value->data, value->size);
+        return 0;
+}
+
+int property_set_copy(const PropertySet *set, PropertySet *ret)
+{
+        PropertySet copy = *set;
+        int r = 0;
+
+        copy.n = 0;
+        copy.allocated = set->n;
+        copy.items = set->n > 0 ? malloc(set->n * sizeof(*copy.items)) : NULL;
+        if (set->n > 0 && !copy.items)
+                return -ENOMEM;
+        while (r >= 0 && copy.n < set->n) {
+                r = value_copy(&set->items[copy.n], &copy.items[copy.n]);
+                if (r >= 0)
+                        copy.n++;
+        }
+        if (r < 0)
+                property_set_done(&copy);
+        else
+                *ret = copy;
+        return r;
+}
+
+/* Where the row is, or would be. */
+static uint32_t find_place(const PropertySet *set, unsigned id)
+{
+        uint32_t low = 0, high = set->n;
+
+        while (low < high) {
+                uint32_t middle = (low + high) / 2;
+
+                if (set->items[middle].row < id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+const PropertyValue *property_set_find(const PropertySet *set, unsigned id)
+{
+        uint32_t place = find_place(set, id);
+
+        return place < set->n && set->items[place].row == id ? &set->items[place] : NULL;
+}
+
+/* An element of `list` with the same key (devices), or the very same (others). */
+static int list_has(const Property *row, const PropertyValue *list, Cursor element)
+{
+        Cursor cursor = cursor_of(list);
+        size_t length = (size_t)(element.end - element.p);
+
+        while (cursor_has(&cursor)) {
+                const uint8_t *start = cursor.p;
+
+                cursor_skip(&cursor, property_given(row) + 1);
+                if (row->merge == MERGE_DEVICES
+                            ? streq((const char *)start, (const char *)element.p)
+                            : (size_t)(cursor.p - start) == length &&
+                                      memcmp(start, element.p, length) == 0)
+                        return 1;
+        }
+        return 0;
+}
+
+/* Appends to `ret`, which has room, the elements of `from` that `unless` has not. */
+static void list_add(const Property *row, const PropertyValue *from, const PropertyValue *unless,
+                     PropertyValue *ret)
+{
+        Cursor cursor = cursor_of(from);
+
+        while (cursor_has(&cursor)) {
+                Cursor element = cursor;
+
+                cursor_skip(&cursor, property_given(row) + 1);
+                element.end = cursor.p;
+                if (unless && list_has(row, unless, element))
+                        continue;
+                memcpy((uint8_t *)ret->data + ret->size, element.p,
+                       (size_t)(element.end - element.p));
+                ret->size += (uint32_t)(element.end - element.p);
+        }
+}
+
+/*
+ * `old` and then `added`. Devices keep their places and take the new value; else what was there
+ * already is not put in twice.
+ */
+static int list_merge(const Property *row, const PropertyValue *old, const PropertyValue *added,
+                      PropertyValue *ret)
+{
+        PropertyValue list = *added;
+
+        if (old->size + added->size > PROPERTY_LISTS_MAX)
+                return -E2BIG;
+        list.flags |= old->flags;
+        list.size = 0;
+        list.data = malloc(old->size + added->size + 1);
+        if (!list.data)
+                return -ENOMEM;
+        if (row->merge == MERGE_DEVICES) {
+                list_add(row, old, added, &list);
+                list_add(row, added, NULL, &list);
+        } else {
+                list_add(row, old, NULL, &list);
+                list_add(row, added, old, &list);
+        }
+        *ret = list;
+        return 0;
+}
+
+static int set_reserve(PropertySet *set, uint32_t need)
+{
+        PropertyValue *items;
+
+        if (need <= set->allocated)
+                return 0;
+        items = realloc(set->items, need * sizeof(*items));
+        if (!items)
+                return -ENOMEM;
+        set->items = items;
+        set->allocated = need;
+        return 0;
+}
+
+int property_set_put(PropertySet *set, PropertyValue *value)
+{
+        const Property *row = &rows[value->row];
+        uint32_t place = find_place(set, value->row);
+        PropertyValue merged = *value;
+        int r;
+
+        if (row->bool_bit) {
+                uint32_t bit = UINT32_C(1) << (row->bool_bit - 1);
+
+                set->bools_given |= bit;
+                set->bools = value->number ? set->bools | bit : set->bools & ~bit;
+                return 0;
+        }
+        if (place == set->n || set->items[place].row != value->row) {
+                r = set_reserve(set, set->n + 1);
+                if (r < 0)
+                        return r;
+                memmove(&set->items[place + 1], &set->items[place],
+                        (set->n - place) * sizeof(*set->items));
+                set->n++;
+        } else {
+                PropertyValue *old = &set->items[place];
+
+                if (row->merge != MERGE_REPLACE && !(value->flags & PROPERTY_VALUE_CLEAR)) {
+                        r = list_merge(row, old, value, &merged);
+                        if (r < 0)
+                                return r;
+                        property_value_done(value);
+                }
+                property_value_done(old);
+        }
+        set->items[place] = merged;
+        value->data = NULL;
+        value->size = 0;
+        return 0;
+}
+
+void property_set_drop(PropertySet *set, unsigned id)
+{
+        uint32_t place = find_place(set, id);
+
+        property_value_done(&set->items[place]);
+        set->n--;
+        memmove(&set->items[place], &set->items[place + 1],
+                (set->n - place) * sizeof(*set->items));
+}
+
+/* ---- the merge of a call into a unit's set ---- */
+
+/*
+ * A list of devices that was cleared still has to be written once, as "no limit": its devices stay
+ * as such, untold, until the next change.
+ */
+static int put_tombstones(PropertySet *set, const PropertyValue *old, const PropertyValue *change)
+{
+        const Property *row = &rows[old->row];
+        PropertyValue list = { .row = old->row, .flags = PROPERTY_VALUE_CLEAR };
+        Cursor cursor;
+        int r;
+
+        list.data = malloc(old->size + 1u);
+        if (!list.data)
+                return -ENOMEM;
+        if (row->convert != CONVERT_NONE && (change->flags & PROPERTY_VALUE_CLEAR))
+                list_add(row, old, change, &list);
+        cursor = cursor_of(&list);
+        while (cursor_has(&cursor)) {
+                uint64_t none = UINT64_MAX;
+
+                (void)cursor_text(&cursor);
+                memcpy(list.data + (cursor.p - (uint8_t *)list.data), &none, sizeof(none));
+                cursor.p += sizeof(none);
+        }
+        r = property_set_put(set, &list);
+        if (r < 0)
+                property_value_done(&list);
+        return r;
+}
+
+/* Without what was written as "no limit" before. */
+static void drop_tombstones(PropertySet *set, unsigned id)
+{
+        uint32_t place = find_place(set, id);
+        PropertyValue *value = &set->items[place];
+        Cursor cursor = cursor_of(value);
+        uint8_t *to = value->data;
+
+        while (cursor_has(&cursor)) {
+                const uint8_t *start = cursor.p;
+
+                (void)cursor_text(&cursor);
+                if (cursor_number(&cursor, 't') == UINT64_MAX)
+                        continue;
+                memmove(to, start, (size_t)(cursor.p - start));
+                to += cursor.p - start;
+        }
+        value->size = (uint32_t)(to - (uint8_t *)value->data);
+}
+
+static int merge_one(PropertySet *set, const PropertyValue *change)
+{
+        const PropertyValue *old = property_set_find(set, change->row);
+        PropertyValue copy;
+        int r = value_copy(change, &copy);
+
+        if (r < 0)
+                return r;
+        if (old && streq(property_given(&rows[change->row]), "a(st)")) {
+                drop_tombstones(set, change->row);
+                if (change->flags & PROPERTY_VALUE_CLEAR) {
+                        r = put_tombstones(set, old, change);
+                        copy.flags &= (uint16_t)~PROPERTY_VALUE_CLEAR;
+                }
+        }
+        if (r >= 0)
+                r = property_set_put(set, &copy);
+        if (r < 0)
+                property_value_done(&copy);
+        else
+                set->items[find_place(set, change->row)].flags = 0;
+        return r;
+}
+
+int property_set_merge(PropertySet *set, const PropertyChanges *changes)
+{
+        PropertySet merged;
+        int r = property_set_copy(set, &merged);
+
+        if (r >= 0)
+                r = set_reserve(&merged, merged.n + changes->set.n);
+        for (uint32_t i = 0; r >= 0 && i < changes->set.n; i++)
+                r = merge_one(&merged, &changes->set.items[i]);
+        if (r < 0) {
+                property_set_done(&merged);
+                return r;
+        }
+        merged.bools_given |= changes->set.bools_given;
+        merged.bools = (merged.bools & ~changes->set.bools_given) | changes->set.bools;
+        property_set_done(set);
+        *set = merged;
+        return 0;
+}
+
+/* ---- look-ups ---- */
+
+int property_is_set(const PropertySet *set, unsigned id)
+{
+        const Property *row = property_get(id);
+
+        if (row->bool_bit)
+                return (set->bools_given >> (row->bool_bit - 1)) & 1;
+        return property_set_find(set, id) != NULL;
+}
+
+int property_get_bool(const PropertySet *set, unsigned id)
+{
+        const Property *row = property_get(id);
+
+        if (!row->bool_bit || !property_is_set(set, id))
+                return row->number != 0;
+        return (set->bools >> (row->bool_bit - 1)) & 1;
+}
+
+uint64_t property_get_number(const PropertySet *set, unsigned id)
+{
+        const PropertyValue *value = property_set_find(set, id);
+
+        return value ? value->number : property_get(id)->number;
+}
+
+const char *property_get_text(const PropertySet *set, unsigned id)
+{
+        const PropertyValue *value = property_set_find(set, id);
+
+        if (value && value->data)
+                return value->data;
+        if (id == PROP_OOM_POLICY && property_get_bool(set, PROP_DELEGATE))
+                return "continue";
+        return property_get(id)->text;
+}
+
+int property_next_text(const PropertySet *set, unsigned id, size_t *position, const char **ret)
+{
+        const PropertyValue *value = property_set_find(set, id);
+        Cursor cursor = cursor_of(value);
+
+        if (!value || *position >= value->size)
+                return 0;
+        cursor.p += *position;
+        *ret = cursor_text(&cursor);
+        *position = (size_t)(cursor.p - (const uint8_t *)value->data);
+        return 1;
+}
