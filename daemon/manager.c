@@ -15,6 +15,7 @@
 #include "manager.h"
 #include "setup.h"
 #include "stray.h"
+#include "systemd1/face.h"
 #include "util.h"
 
 #ifndef CHARGEHAND_VERSION
@@ -452,6 +453,8 @@ int manager_start(Manager *manager, ch_error **err)
                 r = start_claims(manager);
         if (r >= 0)
                 r = start_model(manager, err);
+        if (r >= 0 && manager->conf->systemd1)
+                r = face_new(manager, NULL, err);
         if (r >= 0)
                 r = bus_new(manager, manager->without_bus, &manager->bus, err);
         if (r >= 0)

@@ -27,14 +27,21 @@ static void answer_error(Request *request, const ch_error *error, int r)
 
         if (!request->message)
                 return;
-        if (sd_bus_error_is_set(&request->bus_error)) {
-                (void)sd_bus_reply_method_error(request->message, &request->bus_error);
-        } else {
-                (void)bus_error_from(&bus_error, error, r);
-                (void)sd_bus_reply_method_error(request->message, &bus_error);
-        }
+        (void)bus_error_from(&bus_error, error, r);
+        (void)sd_bus_reply_method_error(request->message, &bus_error);
         sd_bus_error_free(&bus_error);
         request_drop_message(request);
+}
+
+/* The request's own words; not while a worker may still be writing them. */
+static void answer_own_error(Request *request, int r)
+{
+        if (!sd_bus_error_is_set(&request->bus_error)) {
+                answer_error(request, request->error, r);
+        } else if (request->message) {
+                (void)sd_bus_reply_method_error(request->message, &request->bus_error);
+                request_drop_message(request);
+        }
 }
 
 void request_drop_message(Request *request)
@@ -84,7 +91,7 @@ static void on_run(Task *task)
 static void request_end(Request *request, int r)
 {
         if (r < 0)
-                answer_error(request, request->error, r);
+                answer_own_error(request, r);
         count_user(request, -1);
         request_free(request);
 }
@@ -95,8 +102,20 @@ static void on_done(Task *task)
         int r = request->result;
 
         request->deadline = sd_event_source_disable_unref(request->deadline);
+        request->deferred = 0;
         if (r >= 0 && !(atomic_load(&task->cancelled) && !request->message))
                 r = request->finish(request);
+        if (r < 0 || !request->deferred)
+                request_end(request, r);
+}
+
+void request_hold(Request *request)
+{
+        request->deferred = 1;
+}
+
+void request_resolve(Request *request, int r)
+{
         request_end(request, r);
 }
 

@@ -53,6 +53,10 @@ struct Request {
 int request_start(Manager *manager, sd_bus_message *message, request_func begin, const char *path);
 /* begin() ends with this to go on on a worker. */
 int request_defer(Request *request, request_func work, request_func finish);
+/* finish() may end with request_defer() again, or with this where the answer depends on somebody
+ * else; then request_resolve() ends it, once. */
+void request_hold(Request *request);
+void request_resolve(Request *request, int r);
 /* The answer, with sd-bus types. */
 int request_reply(Request *request, const char *types, ...);
 /* For answers that take more than a format: sd_bus_message_new_method_return(), filled, then sent.

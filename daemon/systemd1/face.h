@@ -27,20 +27,29 @@ struct Face {
         UnitJobs *jobs;
         sd_event_source *changes; /* deferred: PropertiesChanged at the end of the turn */
         struct Subscriber *subscribers;
-        unsigned n_subscribers;
         char *default_slice;
-        char *control_group; /* Manager.ControlGroup: "" or the tree's prefix */
-        uint32_t controllers; /* internal to start.c */
+        char *control_group;         /* Manager.ControlGroup: "" or the tree's prefix */
+        uint32_t controllers;        /* internal to start.c */
+        unsigned n_directories;      /* slices that are kept open */
         struct Lingering *lingering; /* life.c: directories of dead scopes, oldest first */
-        int directory_made; /* /run/systemd/system is ours */
-        int adopted;        /* the tree was searched for units of an earlier life */
+        int directory_made;          /* /run/systemd/system is ours */
+        int is_user;                 /* a user's instance */
+        int refused;                 /* the name on the bus will never be ours */
+        int stopping;
+        /*
+         * A user's instance: has processes that it may not move itself put into the group `path` by
+         * the system's. On the loop; done() is called once, also on it. NULL: there is nobody to
+         * ask.
+         */
+        int (*attach_outside)(Face *face, const char *path, const pid_t *pids, size_t n,
+                              void (*done)(int r, void *userdata), void *userdata);
 };
 
 /* Registers with the manager. Needs tree, model and configuration. */
 int face_new(Manager *manager, Face **ret, ch_error **err);
 Face *face_free(Face *face);
 
-/* vtables and their userdata, for the bus and for each private peer */
+/* vtables and their userdata, for the bus and for each private peer (manager-vtable.c) */
 int face_add_objects(Face *face, sd_bus *bus);
 
 /* ---- start.c, stop.c, life.c (core) ---- */
@@ -57,9 +66,10 @@ int method_thaw_unit(Request *request);
 int method_abandon_scope(Request *request);
 int method_ref_unit(Request *request);
 int method_unref_unit(Request *request);
-int method_cancel_job(Request *request); /* SD1: by id, or the job object's Cancel() */
+int method_cancel_unit_job(Request *request); /* SD1: by id, or the job object's Cancel() */
 int method_clear_jobs(Request *request);
-/* The same by object: request->path is the unit's name then, else the name is the first argument. */
+/* The same by object: request->path is the unit's name then, else the name is the first argument.
+ */
 
 /* Observers of the model (manager.h) */
 void life_group_added(Group *group, void *userdata);
@@ -68,7 +78,8 @@ void life_group_changed(Group *group, uint32_t bits, void *userdata);
 void life_group_oom(Group *group, uint64_t count, void *userdata);
 /* A client left the bus or the private socket: its references go. */
 void life_client_gone(Face *face, const char *client);
-/* Units of an earlier life: scopes that carry our mark, slices on the way. Once at start. */
+/* Units of an earlier life: scopes that carry our mark, slices on the way. Once at start. (adopt.c)
+ */
 int life_adopt(Face *face);
 
 /* ---- signal.c (read) ---- */
@@ -85,6 +96,8 @@ int method_subscribe(Request *request);
 int method_unsubscribe(Request *request);
 
 /* ---- helpers of all methods ---- */
+/* The face whose method this is. */
+Face *face_of(const Request *request);
 /* Sets request->bus_error, which goes out as it is; returns < 0. */
 int face_fail(Request *request, const char *name, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

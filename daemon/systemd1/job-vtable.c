@@ -84,7 +84,7 @@ static int on_method(sd_bus_message *message, void *userdata, sd_bus_error *erro
         (void)snprintf(id, sizeof(id), "%u", job->id);
         return request_start(job->unit->face->manager, message,
                              streq(sd_bus_message_get_member(message), "Cancel")
-                                     ? method_cancel_job
+                                     ? method_cancel_unit_job
                                      : method_get_job_neighbours,
                              id);
 }

@@ -3,9 +3,9 @@
 #define CHD_SYSTEMD1_JOB_H
 
 /*
- * Jobs of units: the promise that JobRemoved comes, exactly once. At most one per unit. Numbers only
- * grow, also over restarts: the live ones stand in a mapped file of the state directory, so that a
- * daemon that was killed can tell the waiting clients after its restart ("canceled").
+ * Jobs of units: the promise that JobRemoved comes, exactly once. At most one per unit. Numbers
+ * only grow, also over restarts: the live ones stand in a mapped file of the state directory, so
+ * that a daemon that was killed can tell the waiting clients after its restart ("canceled").
  */
 
 #include <stdint.h>

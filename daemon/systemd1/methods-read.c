@@ -192,7 +192,7 @@ static int find_job(Request *request, UnitJob **ret)
         return *ret ? 0 : face_fail(request, SD1_ERROR_NO_SUCH_JOB, "Job %u does not exist.", id);
 }
 
-int method_get_job(Request *request)
+int method_get_unit_job(Request *request)
 {
         char path[UNIT_JOB_PATH_MAX];
         UnitJob *job;

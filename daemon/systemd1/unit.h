@@ -46,30 +46,46 @@ enum {
         UNIT_TRANSIENT = 1 << 0,
         UNIT_PERPETUAL = 1 << 1, /* -.slice, the default slice */
         UNIT_FROZEN = 1 << 2,
-        UNIT_TOLD = 1 << 3,     /* UnitNew was sent */
-        UNIT_CHANGED = 1 << 4,  /* in Units.changed: PropertiesChanged is due at the end of the turn */
+        UNIT_TOLD = 1 << 3,       /* UnitNew was sent */
+        UNIT_CHANGED = 1 << 4,    /* PropertiesChanged is due at the end of the turn */
         UNIT_REFERENCED = 1 << 5, /* RefUnit or AddRef: see Unit.refs */
-        UNIT_ADOPTED = 1 << 6,  /* found in the tree at start */
+        UNIT_ADOPTED = 1 << 6,    /* found in the tree at start */
+        UNIT_WAS_ABANDONED = 1 << 7,
+        UNIT_QUEUED = 1 << 8,   /* in Units.changed */
+        UNIT_CANCELED = 1 << 9, /* its start is to be undone when it is done */
 };
+
+/* Directory of a slice, kept open: what is started in it takes no walk down the tree. */
+typedef struct UnitDir {
+        unsigned n_refs; /* the loop's */
+        int fd;
+        uint32_t controllers; /* those of systemd's set that are known to be enabled in it */
+} UnitDir;
 
 struct Unit {
         Face *face;
-        Unit *prev, *next;      /* in Units */
+        Unit *prev, *next;           /* in Units */
+        Unit *name_next, *path_next; /* in the buckets of Units */
+        uint64_t name_hash, path_hash;
         Unit *changed_next;
+        UnitDir *directory; /* slices; NULL: not open */
         UnitKind kind;
-        uint8_t state, result;  /* UnitState, UnitResult */
+        uint8_t state, result; /* UnitState, UnitResult */
         uint32_t flags;
-        UnitJob *job;           /* under way */
+        uint32_t uid;     /* whom it is delegated to: User=, or the user of user@UID.service */
+        uint32_t owner;   /* who had it made */
+        unsigned n_tasks; /* at work on a worker: it must not be freed */
+        UnitJob *job;     /* under way */
         UnitStop *stop;
         sd_event_source *timer; /* the end of a stop's patience, or RuntimeMaxUSec */
         PropertySet properties;
-        char **refs;            /* unique names of clients that hold it; NULL-terminated or NULL */
-        uint64_t oom_kills;     /* of the group when it became a unit */
+        char **refs;        /* unique names of clients that hold it; NULL-terminated or NULL */
+        uint64_t oom_kills; /* of the group when it became a unit */
         uint64_t inactive_exit_usec, active_enter_usec, active_exit_usec, inactive_enter_usec,
                 state_change_usec; /* CLOCK_REALTIME; *Monotonic is derived */
         uint8_t invocation_id[16];
-        char *slice;            /* name of the slice it is in; "-.slice" has none: NULL */
-        char *path;             /* of the group within the tree */
+        char *slice; /* name of the slice it is in; "-.slice" has none: NULL */
+        char *path;  /* of the group within the tree */
         char name[];
 };
 
@@ -80,7 +96,8 @@ Unit *units_find(const Units *units, const char *name);
 Unit *units_find_by_path(const Units *units, const char *path);
 /* The deepest unit on the way of a group path: "/a.slice/x.scope/container" → x.scope. */
 Unit *units_find_above(const Units *units, const char *path);
-/* A new one, UNIT_DEAD, with `slice` (copied; NULL for slices: follows from the name). */
+/* A new one, UNIT_DEAD, with `slice` (copied; NULL for slices: follows from the name). Sends
+ * UnitNew. */
 int units_add(Units *units, const char *name, UnitKind kind, const char *slice, Unit **ret);
 /* Sends UnitRemoved and frees. */
 void units_remove(Units *units, Unit *unit);
@@ -95,13 +112,33 @@ int units_load(Units *units, const char *name, Unit **ret);
 /* Changes the state, sets time stamps, and has clients told at the end of the loop turn. */
 void unit_set_state(Unit *unit, UnitState state, UnitResult result);
 void unit_changed(Unit *unit); /* PropertiesChanged is due */
+/* Something that held it is gone: unit_collect() at the end of the turn. */
+void unit_check(Unit *unit);
+/* All that is due at the end of the turn: telling, and dropping what nothing holds. */
+void units_flush(Units *units);
 int unit_is_active(const Unit *unit); /* running, abandoned, stopping; slices: active */
-/* Drop it if nothing holds it any more: dead (or failed with CollectMode=inactive-or-failed), no job, no references, not
- * perpetual. The unit may be gone afterwards. */
+/* PropertiesChanged now, where it is due. */
+void unit_flush(Unit *unit);
+/* Drop it if nothing holds it any more: dead (or failed with CollectMode=inactive-or-failed), no
+ * job, no references, not perpetual. The unit may be gone afterwards. */
 void unit_collect(Unit *unit);
-const char *unit_active_state(const Unit *unit); /* "active", "activating", "deactivating", "failed", "inactive" */
-const char *unit_sub_state(const Unit *unit);    /* "running", "stop-sigterm", "dead", "active" … */
-const char *unit_load_state(const Unit *unit);   /* "loaded" */
-const char *unit_result_to_string(UnitResult result); /* "success", "resources", "timeout", "oom-kill" */
+const char *unit_active_state(
+        const Unit *unit); /* "active", "activating", "deactivating", "failed", "inactive" */
+const char *unit_sub_state(const Unit *unit);  /* "running", "stop-sigterm", "dead", "active" … */
+const char *unit_load_state(const Unit *unit); /* "loaded" */
+const char *unit_result_to_string(
+        UnitResult result); /* "success", "resources", "timeout", "oom-kill" */
+
+/* References of clients: RefUnit, AddRef; each counts. -ENOMEM, -ENOBUFS too many; -ENOENT it has
+ * none. */
+int unit_ref(Unit *unit, const char *client);
+int unit_unref(Unit *unit, const char *client);
+/* All references of a client that has gone. */
+void units_drop_client(Units *units, const char *client);
+
+UnitDir *unit_dir_new(int fd, uint32_t controllers); /* takes the fd; NULL: out of memory */
+UnitDir *unit_dir_ref(UnitDir *directory);
+UnitDir *unit_dir_unref(UnitDir *directory);
+void unit_close(Unit *unit); /* its directory is not there any more */
 
 #endif

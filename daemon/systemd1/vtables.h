@@ -12,6 +12,7 @@ int unit_vtable_add(Face *face, sd_bus *bus);
 int job_vtable_add(Face *face, sd_bus *bus);
 /* The end, when no connection is left: subscribers, lists under way, tables that were made once. */
 void vtables_done(Face *face);
+void face_forget_subscribers(Face *face);
 void unit_vtable_done(void);
 void lists_drop(void);
 
@@ -30,7 +31,7 @@ int method_get_unit_by_invocation_id(Request *request);
 int method_get_unit_processes(Request *request);
 /* StartUnit and the like: nothing here can be started but by StartTransientUnit. */
 int method_refuse_start(Request *request);
-int method_get_job(Request *request);
+int method_get_unit_job(Request *request);
 /* There is one job per unit, and none waits for another. */
 int method_get_job_neighbours(Request *request);
 

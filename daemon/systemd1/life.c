@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What becomes of units when their groups come, change, run empty and go. */
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "life.h"
+#include "log.h"
+#include "stop.h"
+#include "util.h"
+
+enum { EVENTS_MAX = 256 };
+
+/* A small file below a unit's group. */
+static int read_group_file(const Unit *unit, const char *file, char *ret, size_t size)
+{
+        _cleanup_(freep) char *path = NULL;
+        _cleanup_(closep) int fd = -EBADF;
+        ssize_t n;
+
+        if (asprintf(&path, "%s/%s", unit->path + 1, file) < 0)
+                return -ENOMEM;
+        fd = openat(ch_tree_get_fd(unit->face->manager->tree), path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        n = read(fd, ret, size - 1);
+        if (n < 0)
+                return -errno;
+        ret[n] = '\0';
+        return 0;
+}
+
+int life_is_populated(const Unit *unit)
+{
+        char text[EVENTS_MAX];
+
+        if (read_group_file(unit, "cgroup.events", text, sizeof(text)) >= 0)
+                return strstr(text, "populated 1") != NULL;
+        /* a plain directory tells nothing */
+        return (ch_tree_get_flags(unit->face->manager->tree) & CH_TREE_ANY_FS) &&
+               groups_get(unit->face->manager->groups, unit->path) != NULL;
+}
+
+int life_minds_oom(const Unit *unit)
+{
+        const PropertySet *set = &unit->properties;
+
+        if (unit->kind != UNIT_SCOPE)
+                return 0;
+        return property_is_set(set, PROP_OOM_POLICY)
+                       ? !streq(property_get_text(set, PROP_OOM_POLICY), "continue")
+                       : !property_get_bool(set, PROP_DELEGATE);
+}
+
+static int was_oom_killed(const Unit *unit)
+{
+        char text[EVENTS_MAX];
+        const char *found;
+        uint64_t n;
+
+        return life_minds_oom(unit) &&
+               read_group_file(unit, "memory.events", text, sizeof(text)) >= 0 &&
+               (found = strstr(text, "oom_kill ")) &&
+               parse_u64(found + strlen("oom_kill "), &n, &(const char *){ NULL }) >= 0 &&
+               n > unit->oom_kills;
+}
+
+void life_group_made(Unit *unit)
+{
+        Groups *groups = unit->face->manager->groups;
+        Group *group;
+
+        if (!groups_find(groups, unit->path))
+                (void)groups_add(groups, unit->path, &group);
+}
+
+static void forget_group(const Unit *unit)
+{
+        Groups *groups = unit->face->manager->groups;
+        Group *group = groups_find(groups, unit->path);
+
+        /* somebody may have made it again meanwhile: what the tree says counts */
+        if (group)
+                (void)groups_refresh(groups, group);
+}
+
+static void slice_ended(Unit *unit)
+{
+        PropertySet empty = { 0 };
+
+        /* the next one of that name begins anew */
+        property_set_done(&unit->properties);
+        unit->properties = empty;
+        unit->flags &= ~(uint32_t)UNIT_TRANSIENT;
+        unit_close(unit);
+}
+
+void life_unit_ended(Unit *unit, UnitResult result, LifeGroup group)
+{
+        Face *face = unit->face;
+        int failed = unit->result != UNIT_SUCCESS || result != UNIT_SUCCESS;
+
+        unit->timer = sd_event_source_disable_unref(unit->timer);
+        unit->flags &= ~(uint32_t)UNIT_FROZEN;
+        unit_set_state(unit, failed ? UNIT_FAILED : UNIT_DEAD, result);
+        unit->uid = UINT32_MAX;
+        if (unit->job)
+                unit_job_end(unit->job, UNIT_JOB_DONE);
+        if (failed)
+                log_info("%s: failed with result '%s'", unit->name,
+                         unit_result_to_string(unit->result));
+        if (unit->kind == UNIT_SLICE)
+                slice_ended(unit);
+        if (group == LIFE_GROUP_REMOVED)
+                forget_group(unit);
+        if (group == LIFE_GROUP_LINGERS)
+                lingering_add(face->lingering, unit->name, unit->path);
+        if (unit->kind == UNIT_SCOPE)
+                stop_tell_slices(unit);
+        unit_collect(unit);
+}
+
+void life_check_empty(Unit *unit)
+{
+        if (unit->kind != UNIT_SCOPE || unit->n_tasks > (unit->stop != NULL) ||
+            !unit_is_active(unit))
+                return;
+        if (unit->stop)
+                stop_look(unit);
+        else if (!life_is_populated(unit))
+                life_unit_ended(unit, was_oom_killed(unit) ? UNIT_OOM_KILL : UNIT_SUCCESS,
+                                LIFE_GROUP_LINGERS);
+}
+
+/* ---- the model ---- */
+
+static int ends_with(const char *text, const char *end)
+{
+        size_t length = strlen(text), n = strlen(end);
+
+        return length > n && streq(text + length - n, end);
+}
+
+/* Whoever made it: a slice that is there is a unit. */
+static Unit *slice_of_group(Face *face, const Group *group)
+{
+        _cleanup_(freep) char *name = NULL;
+        Unit *unit = units_find_by_path(face->units, group->path);
+
+        if (unit || !ends_with(group->path, ".slice") ||
+            unit_name_from_group(group->path, &name, NULL) < 0 ||
+            units_load(face->units, name, &unit) < 0)
+                return unit;
+        return unit;
+}
+
+void life_group_added(Group *group, void *userdata)
+{
+        Unit *unit = slice_of_group(userdata, group);
+
+        if (unit && unit->kind == UNIT_SLICE && unit->state == UNIT_DEAD)
+                unit_set_state(unit, UNIT_RUNNING, UNIT_SUCCESS);
+}
+
+void life_group_removed(Group *group, void *userdata)
+{
+        Face *face = userdata;
+        Unit *unit = units_find_by_path(face->units, group->path);
+
+        if (!unit || !unit_is_active(unit))
+                return;
+        if (unit->stop)
+                stop_look(unit);
+        else if (unit->kind == UNIT_SCOPE)
+                life_unit_ended(unit, UNIT_SUCCESS, LIFE_GROUP_GONE);
+        else if (unit->kind == UNIT_SLICE && !(unit->flags & UNIT_PERPETUAL))
+                life_unit_ended(unit, UNIT_SUCCESS, LIFE_GROUP_GONE);
+        else
+                unit_close(unit);
+}
+
+void life_group_changed(Group *group, uint32_t bits, void *userdata)
+{
+        Face *face = userdata;
+        Unit *unit = units_find_by_path(face->units, group->path);
+
+        if (!unit)
+                return;
+        if (bits & GROUP_CHANGED_FROZEN) {
+                unit->flags &= ~(uint32_t)UNIT_FROZEN;
+                if (group->flags & GROUP_FROZEN)
+                        unit->flags |= UNIT_FROZEN;
+                unit_changed(unit);
+        }
+        if ((bits & GROUP_CHANGED_POPULATED) && !(group->flags & GROUP_POPULATED))
+                life_check_empty(unit);
+}
+
+void life_group_oom(Group *group, uint64_t count, void *userdata)
+{
+        Face *face = userdata;
+        Unit *unit = units_find_above(face->units, group->path);
+
+        if (unit && unit_is_active(unit) && life_minds_oom(unit))
+                stop_unit(unit, UNIT_OOM_KILL);
+}
+
+void life_client_gone(Face *face, const char *client)
+{
+        units_drop_client(face->units, client);
+}

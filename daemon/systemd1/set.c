@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SetUnitProperties: only what the call named is written; what a file refuses is only logged. */
+
+#include <fcntl.h>
+
+#include "access.h"
+#include "life.h"
+#include "log.h"
+#include "start.h"
+#include "systemd1-names.h"
+#include "util.h"
+
+typedef struct SetCall {
+        char *name;
+        PropertyChanges changes;
+        PropertySet devices; /* a copy, where they are to be set */
+        FileWrites files;
+        char *text, *path;
+} SetCall;
+
+static void set_call_free(void *data)
+{
+        SetCall *call = data;
+
+        property_changes_done(&call->changes);
+        property_set_done(&call->devices);
+        file_writes_done(&call->files);
+        free(call->name);
+        free(call->text);
+        free(call->path);
+        free(call);
+}
+
+/* A controller may be off because nothing was ever limited by it. */
+static void enable_controllers(Request *request, const SetCall *call, ch_group *group)
+{
+        for (size_t i = 0; i < call->files.n; i++) {
+                const ch_attr *attr = call->files.items[i].attr;
+
+                if (!streq(attr->controller, "cgroup") &&
+                    faccessat(ch_group_get_fd(group), attr->file, F_OK, 0) < 0)
+                        (void)ch_group_enable_controller(group, attr->controller, NULL);
+        }
+}
+
+static int set_work(Request *request)
+{
+        SetCall *call = request->data;
+        ch_group *group;
+        int fd;
+
+        /* a slice that is not there yet gets them when it comes; the root has no limits */
+        if (streq(call->path, "/") ||
+            ch_tree_open_group(request->manager->tree, call->path, &group, NULL) < 0)
+                return 0;
+        fd = ch_group_get_fd(group);
+        enable_controllers(request, call, group);
+        (void)file_writes_apply(&call->files, fd, call->name);
+        if (call->text)
+                (void)unit_mark_write(fd, call->text);
+        ch_group_unref(group);
+        return 0;
+}
+
+/* The worker must not look at a set that the next call changes. */
+static int copy_devices(const Unit *unit, const SetCall *call, PropertySet *ret)
+{
+        _cleanup_(freep) char *text = NULL;
+        int r;
+
+        if (!property_is_set(&call->changes.set, PROP_DEVICE_POLICY) &&
+            !property_is_set(&call->changes.set, PROP_DEVICE_ALLOW))
+                return 0;
+        r = property_set_to_text(&unit->properties, &text);
+        return r < 0 ? r : property_set_from_text(text, ret);
+}
+
+static int set_commit(Request *request)
+{
+        Face *face = face_of(request);
+        SetCall *call = request->data;
+        Unit *unit;
+        int r;
+
+        r = units_load(face->units, call->name, &unit);
+        if (r < 0)
+                return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Unit %s not found.", call->name);
+        if (call->changes.set.n == 0)
+                return request_reply(request, NULL);
+        r = property_set_merge(&unit->properties, &call->changes);
+        if (r >= 0)
+                r = property_file_writes(&unit->properties, &call->changes.set, &call->files);
+        if (r >= 0)
+                r = copy_devices(unit, call, &call->devices);
+        if (r < 0)
+                return r;
+        unit_changed(unit);
+        call->text = unit->flags & UNIT_TRANSIENT ? start_make_text(unit) : NULL;
+        call->path = strdup(unit->path);
+        return call->path ? request_defer(request, set_work, request_finish_empty) : -ENOMEM;
+}
+
+/* The limits of a delegated group belong to who delegated it: one must own a group above. */
+static int set_check_work(Request *request)
+{
+        char *slash = strrchr(request->path, '/');
+        int r;
+
+        slash[slash == request->path] = '\0';
+        r = access_check_group(request->manager->tree, request->path, request->uid,
+                               &request->error);
+        return r < 0 ? face_deny(request) : 0;
+}
+
+int method_set_unit_properties(Request *request)
+{
+        SetCall *call = calloc(1, sizeof(*call));
+        _cleanup_(freep) char *object = TAKE_PTR(request->path);
+        const char *name = object;
+        int runtime, r = 0;
+        Unit *unit;
+
+        if (!call)
+                return -ENOMEM;
+        request->data = call;
+        request->free_data = set_call_free;
+        if (!name)
+                r = sd_bus_message_read(request->message, "s", &name);
+        if (r < 0)
+                return r;
+        call->name = strdup(name);
+        r = call->name ? method_load_existing(request, name, &unit) : -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_read(request->message, "b", &runtime);
+        if (r >= 0)
+                r = property_changes_read(request->message, unit->kind, 0, request->client->pid,
+                                          &call->changes, &request->bus_error);
+        if (r < 0)
+                return r;
+        if (uid_is_master(request->uid))
+                return set_commit(request);
+        request->path = strdup(unit->path);
+        return request->path ? request_defer(request, set_check_work, set_commit) : -ENOMEM;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CHD_SYSTEMD1_START_H
+#define CHD_SYSTEMD1_START_H
+
+/*
+ * Starting a unit: its group is made, set up and filled in one go by one task on a worker; before
+ * and after it only the loop touches the unit.
+ */
+
+#include "face.h"
+
+typedef struct Start {
+        Task task; /* the first member: the task is the start */
+        Face *face;
+        Unit *unit;
+        /* the worker's from here on; of the unit it reads name and path, which do not change */
+        UnitDir *slice; /* where it is known: a reference */
+        char *text;     /* for the extended attribute */
+        FileWrites files;
+        PropertySet programs; /* a copy, where there are programs or devices */
+        char *user, *group;   /* to whom it is given; NULL: nobody */
+        char *subgroup;       /* for the processes */
+        pid_t *pids;
+        size_t n_pids;
+        int delegate, can_ask; /* can_ask: somebody else may put in processes that we may not */
+        /* what came out */
+        int result;
+        size_t n_attached;
+        pid_t *outside; /* that we may not move */
+        size_t n_outside, outside_allocated;
+        int slice_fd; /* when the tree had to be walked: of the slice */
+        uint32_t controllers;
+        int walked;
+        uint32_t uid;
+        uint64_t oom_kills;
+} Start;
+
+/* Any thread: the task's run(). */
+void start_run(Task *task);
+void start_free(Start *start);
+/* Any thread: takes away a group that is empty. 0; -EBUSY: it is not. */
+int start_remove_group(ch_tree *tree, const char *path);
+
+/* The group of a slice is made if it is not there; no job, nobody waits. */
+void start_slice(Face *face, const char *name);
+
+/* ---- adopt.c: the extended attribute of a unit's group, which outlives the daemon ---- */
+char *start_make_text(const Unit *unit); /* NULL: out of memory */
+int unit_mark_write(int group_fd, const char *text);
+int unit_mark_read(int group_fd, char **ret);
+
+#endif
