@@ -43,7 +43,7 @@ int bpf_attach_type(const char *name)
         return -EINVAL;
 }
 
-static int bpf(unsigned command, union bpf_attr *attr, size_t size)
+int bpf_call(unsigned command, union bpf_attr *attr, size_t size)
 {
         int r = (int)syscall(SYS_bpf, command, attr, size);
 
@@ -53,7 +53,7 @@ static int bpf(unsigned command, union bpf_attr *attr, size_t size)
 static int attach_pinned(const char *type, const char *path, int group_fd, const char *unit)
 {
         union bpf_attr get = { .pathname = (uint64_t)(uintptr_t)path };
-        _cleanup_(closep) int program = bpf(BPF_OBJ_GET, &get, sizeof(get));
+        _cleanup_(closep) int program = bpf_call(BPF_OBJ_GET, &get, sizeof(get));
         union bpf_attr attach = { .target_fd = (uint32_t)group_fd,
                                   .attach_type = (uint32_t)bpf_attach_type(type),
                                   .attach_flags = BPF_F_ALLOW_MULTI };
@@ -65,7 +65,7 @@ static int attach_pinned(const char *type, const char *path, int group_fd, const
                 return r;
         }
         attach.attach_bpf_fd = (uint32_t)program;
-        r = bpf(BPF_PROG_ATTACH, &attach, sizeof(attach));
+        r = bpf_call(BPF_PROG_ATTACH, &attach, sizeof(attach));
         if (r < 0)
                 log_error("%s: BPFProgram %s: cannot attach it as %s: %s", unit, path, type,
                           strerror(-r));

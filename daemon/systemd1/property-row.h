@@ -193,5 +193,7 @@ int device_pattern_is_valid(const char *pattern);
 
 /* ---- bpf.c ---- */
 int bpf_attach_type(const char *name); /* -EINVAL */
+union bpf_attr;
+int bpf_call(unsigned command, union bpf_attr *attr, size_t size); /* bpf(2); -errno */
 
 #endif
