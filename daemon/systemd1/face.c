@@ -14,6 +14,7 @@
 #include "stop.h"
 #include "systemd1-names.h"
 #include "util.h"
+#include "vtables.h"
 
 #define SYSTEMD_DIRECTORY "/run/systemd/system"
 #define PRIVATE_SOCKET    "/run/systemd/private"
@@ -205,6 +206,8 @@ static int start_model(Face *face)
         face->control_group = strdup(ch_tree_get_prefix(face->manager->tree));
         if (!face->default_slice || !face->control_group)
                 return -ENOMEM;
+        property_set_default(PROP_TIMEOUT_STOP_USEC,
+                             face->manager->conf->default_timeout_stop_usec);
         r = units_new(face, &face->units);
         if (r >= 0)
                 r = unit_jobs_new(face, face->manager->state_fd, &face->jobs);
@@ -287,6 +290,7 @@ Face *face_free(Face *face)
                 (void)rmdir(SYSTEMD_DIRECTORY);
         face->link = link_free(face->link);
         face->private_ = private_free(face->private_);
+        vtables_done(face);
         /* work that hangs in the kernel keeps what it uses until the process ends */
         if (pool_n_active(face->manager->workers) > 0)
                 return NULL;

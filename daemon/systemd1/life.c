@@ -179,13 +179,26 @@ void life_group_removed(Group *group, void *userdata)
                 unit_close(unit);
 }
 
+/* What a scope left behind with processes in it (KillMode=none) runs empty in the end. */
+static void check_left(Face *face, const Group *group, uint32_t bits)
+{
+        _cleanup_(freep) char *name = NULL;
+
+        if ((bits & GROUP_CHANGED_POPULATED) && !(group->flags & GROUP_POPULATED) &&
+            (group->flags & GROUP_MANAGED) && ends_with(group->path, ".scope") &&
+            unit_name_from_group(group->path, &name, NULL) >= 0 && !units_find(face->units, name))
+                lingering_add(face->lingering, name, group->path);
+}
+
 void life_group_changed(Group *group, uint32_t bits, void *userdata)
 {
         Face *face = userdata;
         Unit *unit = units_find_by_path(face->units, group->path);
 
-        if (!unit)
+        if (!unit) {
+                check_left(face, group, bits);
                 return;
+        }
         if (bits & GROUP_CHANGED_FROZEN) {
                 unit->flags &= ~(uint32_t)UNIT_FROZEN;
                 if (group->flags & GROUP_FROZEN)

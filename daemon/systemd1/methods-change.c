@@ -61,10 +61,9 @@ int method_load_existing(Request *request, const char *name, Unit **ret)
 
 int face_deny(Request *request)
 {
-        return face_fail(request, SD_BUS_ERROR_ACCESS_DENIED, "%s%s%s",
-                         ch_error_get_path(request->error),
-                         *ch_error_get_path(request->error) ? ": " : "",
-                         ch_error_get_cause(request->error));
+        return face_fail(
+                request, SD_BUS_ERROR_ACCESS_DENIED, "%s%s%s", ch_error_get_path(request->error),
+                *ch_error_get_path(request->error) ? ": " : "", ch_error_get_cause(request->error));
 }
 
 /* Those that are root's alone. */
@@ -173,16 +172,18 @@ static int kill_work(Request *request)
         return face_fail(request, SD1_ERROR_NO_SUCH_PROCESS, "No matching processes to kill");
 }
 
+enum { WHOM_MAIN = 1 << 0, WHOM_CONTROL = 1 << 1, WHOM_MUST_HIT = 1 << 2 };
+
 static const struct {
         const char *whom;
-        int main, control, must_hit;
+        unsigned flags;
 } whoms[] = {
-        { "all", .must_hit = 0 },
-        { "all-fail", .must_hit = 1 },
-        { "main", .main = 1 },
-        { "main-fail", .main = 1, .must_hit = 1 },
-        { "control", .control = 1 },
-        { "control-fail", .control = 1, .must_hit = 1 },
+        {"all",           0                           },
+        { "all-fail",     WHOM_MUST_HIT               },
+        { "main",         WHOM_MAIN                   },
+        { "main-fail",    WHOM_MAIN | WHOM_MUST_HIT   },
+        { "control",      WHOM_CONTROL                },
+        { "control-fail", WHOM_CONTROL | WHOM_MUST_HIT},
 };
 
 static int read_whom(Request *request, const Unit *unit, const char *whom, KillCall *call)
@@ -196,11 +197,11 @@ static int read_whom(Request *request, const Unit *unit, const char *whom, KillC
                                  whom);
         if (call->signal < 1 || call->signal > SIGRTMAX)
                 return face_fail(request, SD_BUS_ERROR_INVALID_ARGS, "Signal number out of range.");
-        if (whoms[i].main || whoms[i].control)
+        if (whoms[i].flags & (WHOM_MAIN | WHOM_CONTROL))
                 return face_fail(request, SD1_ERROR_NO_SUCH_PROCESS,
                                  "%s units have no %s processes", unit_kind_to_string(unit->kind),
-                                 whoms[i].main ? "main" : "control");
-        call->must_hit = whoms[i].must_hit;
+                                 whoms[i].flags & WHOM_MAIN ? "main" : "control");
+        call->must_hit = (whoms[i].flags & WHOM_MUST_HIT) != 0;
         return 0;
 }
 
@@ -299,7 +300,8 @@ int method_unref_unit(Request *request)
         if (r < 0)
                 return r;
         if (unit_unref(unit, request->client->name) < 0)
-                return face_fail(request, SD1_ERROR_NOT_REFERENCED, "Unit has not been referenced yet.");
+                return face_fail(request, SD1_ERROR_NOT_REFERENCED,
+                                 "Unit has not been referenced yet.");
         unit_check(unit);
         return request_reply(request, NULL);
 }

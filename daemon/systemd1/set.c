@@ -56,6 +56,8 @@ static int set_work(Request *request)
         fd = ch_group_get_fd(group);
         enable_controllers(request, call, group);
         (void)file_writes_apply(&call->files, fd, call->name);
+        if (call->devices.n)
+                (void)property_attach_devices(&call->devices, &call->changes.set, fd, call->name);
         if (call->text)
                 (void)unit_mark_write(fd, call->text);
         ch_group_unref(group);
@@ -65,14 +67,10 @@ static int set_work(Request *request)
 /* The worker must not look at a set that the next call changes. */
 static int copy_devices(const Unit *unit, const SetCall *call, PropertySet *ret)
 {
-        _cleanup_(freep) char *text = NULL;
-        int r;
-
         if (!property_is_set(&call->changes.set, PROP_DEVICE_POLICY) &&
             !property_is_set(&call->changes.set, PROP_DEVICE_ALLOW))
                 return 0;
-        r = property_set_to_text(&unit->properties, &text);
-        return r < 0 ? r : property_set_from_text(text, ret);
+        return property_set_copy(&unit->properties, ret);
 }
 
 static int set_commit(Request *request)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "claim.h"
 #include "error.h"
 #include "log.h"
 #include "mark.h"
@@ -246,6 +247,15 @@ static void write_files(Start *start, int fd)
                 (void)file_writes_apply(&start->files, fd, start->unit->name);
 }
 
+static int claim(const Start *start)
+{
+        _cleanup_(error_freep) ch_error *error = NULL;
+        int r = claim_check_and_set(start->face->manager, start->unit->path, start->claim_bytes,
+                                    &error);
+
+        return r < 0 ? log_failure(LOG_WARNING, start->unit->name, error) : 0;
+}
+
 static int set_up(Start *start, int fd)
 {
         int r;
@@ -262,8 +272,11 @@ static int set_up(Start *start, int fd)
         if (r < 0)
                 return r;
         write_files(start, fd);
+        if (start->claim_bytes && (r = claim(start)) < 0)
+                return r;
         if (start->programs.n == 0)
                 return 0;
+        (void)property_attach_devices(&start->programs, NULL, fd, start->unit->name);
         return property_attach_programs(&start->programs, fd, start->unit->name);
 }
 

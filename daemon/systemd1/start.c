@@ -146,25 +146,26 @@ static int copy_text(const Unit *unit, unsigned id, char **ret)
 }
 
 /* The worker must not look at a set that the next call changes. */
-static int copy_programs(const PropertyChanges *changes, PropertySet *ret)
+static int copy_programs(const Unit *unit, PropertySet *ret)
 {
         static const unsigned ids[] = { PROP_BPF_PROGRAM, PROP_DEVICE_POLICY, PROP_DEVICE_ALLOW };
 
         for (size_t i = 0; i < ELEMENTSOF(ids); i++)
-                if (property_is_set(&changes->set, ids[i]))
-                        return property_set_merge(ret, changes);
+                if (property_is_set(&unit->properties, ids[i]))
+                        return property_set_copy(&unit->properties, ret);
         return 0;
 }
 
-static int fill_start(Start *start, Unit *unit, const PropertyChanges *changes)
+static int fill_start(Start *start, Unit *unit)
 {
         int r;
 
         start->delegate = property_get_bool(&unit->properties, PROP_DELEGATE);
+        start->claim_bytes = property_get_number(&unit->properties, PROP_CLAIM);
         start->text = start_make_text(unit);
         r = property_file_writes(&unit->properties, NULL, &start->files);
-        if (r >= 0 && changes)
-                r = copy_programs(changes, &start->programs);
+        if (r >= 0)
+                r = copy_programs(unit, &start->programs);
         if (r >= 0 && start->delegate)
                 r = copy_text(unit, PROP_DELEGATE_SUBGROUP, &start->subgroup);
         if (r >= 0 && unit->kind == UNIT_SCOPE)
@@ -191,7 +192,7 @@ static int submit_start(Unit *unit, PropertyChanges *changes)
                 .uid = UINT32_MAX,
                 .can_ask = face->attach_outside != NULL
         };
-        r = fill_start(start, unit, changes);
+        r = fill_start(start, unit);
         if (r >= 0 && changes) {
                 start->n_pids = changes->n_pids;
                 start->pids = TAKE_PTR(changes->pids);

@@ -17,6 +17,7 @@ typedef struct Start {
         UnitDir *slice; /* where it is known: a reference */
         char *text;     /* for the extended attribute */
         FileWrites files;
+        uint64_t claim_bytes; /* memory to be set aside */
         PropertySet programs; /* a copy, where there are programs or devices */
         char *user, *group;   /* to whom it is given; NULL: nobody */
         char *subgroup;       /* for the processes */
