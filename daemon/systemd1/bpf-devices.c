@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * DevicePolicy= and DeviceAllow=: a program of BPF at the group that knows the allowed devices. It is
- * told from a runtime's own by its name, so that it is found again after a restart of the daemon.
+ * DevicePolicy= and DeviceAllow=: a program of BPF at the group that knows the allowed devices. It
+ * is told from a runtime's own by its name, so that it is found again after a restart of the
+ * daemon.
  */
 
 #include <fcntl.h>
@@ -54,8 +55,7 @@ static int emit(Program *program, uint8_t code, uint8_t to, uint8_t from, int16_
                               sizeof(*program->items));
 
         if (r >= 0)
-                program->items[program->n++] =
-                        (struct bpf_insn){ code, to, from, offset, number };
+                program->items[program->n++] = (struct bpf_insn){ code, to, from, offset, number };
         return r;
 }
 
@@ -162,8 +162,9 @@ static int emit_pattern(Program *program, Rule rule, const char *pattern)
 /* "/dev/char/5:1" says all by itself; else the node is looked at. */
 static int emit_node(Program *program, Rule rule, const char *path)
 {
-        static const char *const classes[] = { [BPF_DEVCG_DEV_BLOCK] = "/dev/block/",
-                                               [BPF_DEVCG_DEV_CHAR] = "/dev/char/" };
+        static const char *const classes[] = {
+                [BPF_DEVCG_DEV_BLOCK] = "/dev/block/", [BPF_DEVCG_DEV_CHAR] = "/dev/char/"
+        };
         struct stat st;
 
         for (int type = BPF_DEVCG_DEV_BLOCK; type <= BPF_DEVCG_DEV_CHAR; type++) {
@@ -262,7 +263,8 @@ static int find_ours(int group_fd, unsigned *ret_others)
                                        .info.info_len = sizeof(info),
                                        .info.info = (uint64_t)(uintptr_t)&info };
 
-                if (fd >= 0 && ours < 0 && bpf_call(BPF_OBJ_GET_INFO_BY_FD, &ask, sizeof(ask)) >= 0 &&
+                if (fd >= 0 && ours < 0 &&
+                    bpf_call(BPF_OBJ_GET_INFO_BY_FD, &ask, sizeof(ask)) >= 0 &&
                     strncmp(info.name, PROGRAM_NAME, sizeof(info.name)) == 0) {
                         ours = fd;
                         continue;

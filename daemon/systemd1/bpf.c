@@ -15,24 +15,24 @@ static const struct {
         const char *name;
         int type;
 } attach_types[] = {
-        { "ingress",     BPF_CGROUP_INET_INGRESS     },
-        { "egress",      BPF_CGROUP_INET_EGRESS      },
+        { "ingress",     BPF_CGROUP_INET_INGRESS    },
+        { "egress",      BPF_CGROUP_INET_EGRESS     },
         { "sock_create", BPF_CGROUP_INET_SOCK_CREATE },
-        { "sock_ops",    BPF_CGROUP_SOCK_OPS         },
-        { "device",      BPF_CGROUP_DEVICE           },
-        { "bind4",       BPF_CGROUP_INET4_BIND       },
-        { "bind6",       BPF_CGROUP_INET6_BIND       },
-        { "connect4",    BPF_CGROUP_INET4_CONNECT    },
-        { "connect6",    BPF_CGROUP_INET6_CONNECT    },
-        { "post_bind4",  BPF_CGROUP_INET4_POST_BIND  },
-        { "post_bind6",  BPF_CGROUP_INET6_POST_BIND  },
-        { "sendmsg4",    BPF_CGROUP_UDP4_SENDMSG     },
-        { "sendmsg6",    BPF_CGROUP_UDP6_SENDMSG     },
-        { "sysctl",      BPF_CGROUP_SYSCTL           },
-        { "recvmsg4",    BPF_CGROUP_UDP4_RECVMSG     },
-        { "recvmsg6",    BPF_CGROUP_UDP6_RECVMSG     },
-        { "getsockopt",  BPF_CGROUP_GETSOCKOPT       },
-        { "setsockopt",  BPF_CGROUP_SETSOCKOPT       },
+        { "sock_ops",    BPF_CGROUP_SOCK_OPS        },
+        { "device",      BPF_CGROUP_DEVICE          },
+        { "bind4",       BPF_CGROUP_INET4_BIND      },
+        { "bind6",       BPF_CGROUP_INET6_BIND      },
+        { "connect4",    BPF_CGROUP_INET4_CONNECT   },
+        { "connect6",    BPF_CGROUP_INET6_CONNECT   },
+        { "post_bind4",  BPF_CGROUP_INET4_POST_BIND },
+        { "post_bind6",  BPF_CGROUP_INET6_POST_BIND },
+        { "sendmsg4",    BPF_CGROUP_UDP4_SENDMSG    },
+        { "sendmsg6",    BPF_CGROUP_UDP6_SENDMSG    },
+        { "sysctl",      BPF_CGROUP_SYSCTL          },
+        { "recvmsg4",    BPF_CGROUP_UDP4_RECVMSG    },
+        { "recvmsg6",    BPF_CGROUP_UDP6_RECVMSG    },
+        { "getsockopt",  BPF_CGROUP_GETSOCKOPT      },
+        { "setsockopt",  BPF_CGROUP_SETSOCKOPT      },
 };
 
 int bpf_attach_type(const char *name)
@@ -60,8 +60,9 @@ static int attach_pinned(const char *type, const char *path, int group_fd, const
         int r = program;
 
         if (r < 0) {
-                log_error("%s: BPFProgram %s: cannot open it: %s; is it pinned in a bpf file system?",
-                          unit, path, strerror(-r));
+                log_error(
+                        "%s: BPFProgram %s: cannot open it: %s; is it pinned in a bpf file system?",
+                        unit, path, strerror(-r));
                 return r;
         }
         attach.attach_bpf_fd = (uint32_t)program;

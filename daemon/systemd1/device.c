@@ -113,7 +113,8 @@ static void find_disk(unsigned *major_, unsigned *minor_)
 int device_number(const char *name, unsigned *ret_major, unsigned *ret_minor)
 {
         static const char block[] = "/dev/block/";
-        const char *numbers = strncmp(name, block, strlen(block)) == 0 ? name + strlen(block) : name;
+        const char *numbers =
+                strncmp(name, block, strlen(block)) == 0 ? name + strlen(block) : name;
         unsigned major_ = 0, minor_ = 0;
         struct stat st;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names of units: what is one, the group that belongs to it, its object path, and back. Pure text. */
+/* Names of units: what is one, the group that belongs to it, its object path, and back. Pure. */
 
 #include <stdio.h>
 
@@ -7,8 +7,7 @@
 #include "path.h"
 #include "util.h"
 
-#define VALID_CHARS                                                                                \
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:-_.\\"
+#define VALID_CHARS   "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:-_.\\"
 #define OBJECT_PREFIX "/org/freedesktop/systemd1/unit/"
 #define ROOT_SLICE    "-.slice"
 
@@ -19,26 +18,37 @@ static const struct {
         const char *suffix;
         int kind;
 } types[] = {
-        { "scope",     UNIT_SCOPE   },
-        { "slice",     UNIT_SLICE   },
+        { "scope",     UNIT_SCOPE  },
+        { "slice",     UNIT_SLICE  },
         { "service",   UNIT_SERVICE },
-        { "socket",    -1           },
-        { "target",    -1           },
-        { "device",    -1           },
-        { "mount",     -1           },
-        { "automount", -1           },
-        { "swap",      -1           },
-        { "timer",     -1           },
-        { "path",      -1           },
+        { "socket",    -1          },
+        { "target",    -1          },
+        { "device",    -1          },
+        { "mount",     -1          },
+        { "automount", -1          },
+        { "swap",      -1          },
+        { "timer",     -1          },
+        { "path",      -1          },
 };
 
 /* Names that cgroupfs has, or had in version 1, and the original's own controllers: the directories
  * must be called as the clients that work their paths out themselves expect them. */
 static const char *const reserved_names[] = { "tasks", "notify_on_release", "release_agent" };
 static const char *const reserved_prefixes[] = {
-        "cgroup.",      "cpu.",         "cpuacct.",     "cpuset.",          "io.",
-        "blkio.",       "memory.",      "devices.",     "pids.",            "bpf-firewall.",
-        "bpf-devices.", "bpf-foreign.", "bpf-socket-bind.", "bpf-restrict-network-interfaces.",
+        "cgroup.",
+        "cpu.",
+        "cpuacct.",
+        "cpuset.",
+        "io.",
+        "blkio.",
+        "memory.",
+        "devices.",
+        "pids.",
+        "bpf-firewall.",
+        "bpf-devices.",
+        "bpf-foreign.",
+        "bpf-socket-bind.",
+        "bpf-restrict-network-interfaces.",
 };
 
 const char *unit_kind_to_string(UnitKind kind)

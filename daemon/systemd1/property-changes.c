@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads the properties of a call as a whole: each is known, of its type and good, or the call fails. */
+/* Reads the properties of a call as a whole: each is known, of its type and good, or the call
+ * fails. */
 
 #include "property-row.h"
 #include "util.h"

@@ -164,8 +164,8 @@ static int check_slice(const Property *row, const PropertyValue *value, sd_bus_e
         UnitKind kind;
 
         if (!unit_name_is_valid(name) || strchr(name, '@'))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "Invalid unit name '%s'", name);
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Invalid unit name '%s'",
+                                         name);
         if (!streq(dot, ".slice"))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                          "Unit name '%s' is not a slice", name);
@@ -186,8 +186,8 @@ static int check_subgroup(const Property *row, const PropertyValue *value, sd_bu
         if (!strchr(text, '/') && strlen(text) < 256 &&
             unit_name_to_directory(text, &directory) >= 0 && streq(directory, text))
                 return 0;
-        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                 "Invalid control group name: %s", text);
+        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Invalid control group name: %s",
+                                 text);
 }
 
 /* ---- lists of strings ---- */
@@ -209,8 +209,8 @@ static int is_controller(const Property *row, const char *text, sd_bus_error *er
 {
         if (is_word(CONTROLLERS, text))
                 return 0;
-        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                 "Unknown cgroup controller '%s'", text);
+        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Unknown cgroup controller '%s'",
+                                 text);
 }
 
 static int check_controllers(const Property *row, const PropertyValue *value, sd_bus_error *error)
@@ -249,8 +249,8 @@ static int check_urls(const Property *row, const PropertyValue *value, sd_bus_er
 
 static int is_mount(const Property *row, const char *text, sd_bus_error *error)
 {
-        const char *what = *text != '/'                  ? "is not absolute"
-                           : strlen(text) >= 4096        ? "has invalid length"
+        const char *what = *text != '/'                   ? "is not absolute"
+                           : strlen(text) >= 4096         ? "has invalid length"
                            : !device_path_is_normal(text) ? "is not normalized"
                                                           : NULL;
 
@@ -428,8 +428,8 @@ static int check_ports(const Property *row, const PropertyValue *value, sd_bus_e
                 else if (first == 0 && n != 0)
                         what = "port range starting with positive value.";
                 if (what)
-                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "%s= expects %s", row->name, what);
+                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s= expects %s",
+                                                 row->name, what);
         }
         return 0;
 }
@@ -440,7 +440,8 @@ static int is_nft_name(const char *text)
         size_t length = strlen(text);
 
         return length > 0 && length < 32 && isalpha((unsigned char)*text) &&
-               strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\_.") ==
+               strspn(text,
+                      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\_.") ==
                        length;
 }
 
@@ -458,7 +459,8 @@ static int check_nft_sets(const Property *row, const PropertyValue *value, sd_bu
                 if (source < SOURCE_CGROUP || source > SOURCE_GROUP)
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                                  "Invalid source %d.", source);
-                if (protocol < 0 || protocol > 10 || !memchr(protocols, protocol, sizeof(protocols)))
+                if (protocol < 0 || protocol > 10 ||
+                    !memchr(protocols, protocol, sizeof(protocols)))
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                                  "Invalid protocol %d.", protocol);
                 if (!is_nft_name(table) || !is_nft_name(set))

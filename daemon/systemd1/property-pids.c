@@ -8,8 +8,8 @@
 #include "property-row.h"
 #include "util.h"
 
-/* Kernel threads have no process group; nor have, seen from here, processes whose group leader lives
- * in an outer pid namespace: so this is only asked where the group is 0. */
+/* Kernel threads have no process group; nor have, seen from here, processes whose group leader
+ * lives in an outer pid namespace: so this is only asked where the group is 0. */
 static int is_kernel_thread(pid_t pid)
 {
         enum { PF_KTHREAD = 0x00200000 };

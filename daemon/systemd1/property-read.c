@@ -203,8 +203,8 @@ static int append_interfaces(sd_bus_message *reply, const Property *row, const P
         return sd_bus_message_append(reply, "(bas)", 0, 0);
 }
 
-static int append_restart_signal(sd_bus_message *reply, const Property *row,
-                                 const PropertySet *set, int group_fd)
+static int append_restart_signal(sd_bus_message *reply, const Property *row, const PropertySet *set,
+                                 int group_fd)
 {
         unsigned id = property_is_set(set, property_id(row)) ? property_id(row)
                                                              : (unsigned)PROP_KILL_SIGNAL;

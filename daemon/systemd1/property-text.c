@@ -2,9 +2,9 @@
 /*
  * Sets as text, one line "Name value" for each property, to be kept in an extended attribute.
  *
- * A value is words in the order of its signature: numbers in decimal, bytes together in hexadecimal,
- * strings with %XX for what would not be a word; an empty word is "%". Inner arrays begin with their
- * count; the outermost goes to the end of the line.
+ * A value is words in the order of its signature: numbers in decimal, bytes together in
+ * hexadecimal, strings with %XX for what would not be a word; an empty word is "%". Inner arrays
+ * begin with their count; the outermost goes to the end of the line.
  */
 
 #include <ctype.h>

@@ -10,7 +10,14 @@ static const struct {
         char type;
         uint8_t size;
 } numbers[] = {
-        { 'y', 1 }, { 'b', 1 }, { 'n', 2 }, { 'q', 2 }, { 'i', 4 }, { 'u', 4 }, { 'x', 8 }, { 't', 8 },
+        { 'y', 1 },
+        { 'b', 1 },
+        { 'n', 2 },
+        { 'q', 2 },
+        { 'i', 4 },
+        { 'u', 4 },
+        { 'x', 8 },
+        { 't', 8 },
 };
 
 size_t number_size(char type)
@@ -152,7 +159,8 @@ void value_finish(ValueBuffer *buffer, const char *signature, PropertyValue *ret
 
 /* ---- from a message ---- */
 
-static int read_any(sd_bus_message *message, const char *signature, int outermost, ValueBuffer *buffer);
+static int read_any(sd_bus_message *message, const char *signature, int outermost,
+                    ValueBuffer *buffer);
 
 static int read_number(sd_bus_message *message, char type, ValueBuffer *buffer)
 {
@@ -179,7 +187,8 @@ static int read_number(sd_bus_message *message, char type, ValueBuffer *buffer)
         return value_put_number(buffer, type, number);
 }
 
-static int read_array(sd_bus_message *message, const char *element, int outermost, ValueBuffer *buffer)
+static int read_array(sd_bus_message *message, const char *element, int outermost,
+                      ValueBuffer *buffer)
 {
         char contents[32];
         size_t length = signature_first(element), place = 0;
@@ -228,7 +237,8 @@ static int read_struct(sd_bus_message *message, const char *signature, ValueBuff
         return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int read_any(sd_bus_message *message, const char *signature, int outermost, ValueBuffer *buffer)
+static int read_any(sd_bus_message *message, const char *signature, int outermost,
+                    ValueBuffer *buffer)
 {
         const char *text;
         int r;

@@ -72,15 +72,13 @@ static int write_limit(Writer *writer, const Property *row)
 {
         char buffer[24];
 
-        return add_write(
-                writer, row->attr, "%s",
-                format_limit(property_get_number(writer->set, property_id(row)), buffer));
+        return add_write(writer, row->attr, "%s",
+                         format_limit(property_get_number(writer->set, property_id(row)), buffer));
 }
 
 static int write_bool(Writer *writer, const Property *row)
 {
-        return add_write(writer, row->attr, "%d",
-                         property_get_bool(writer->set, property_id(row)));
+        return add_write(writer, row->attr, "%d", property_get_bool(writer->set, property_id(row)));
 }
 
 /* "0-3,8" of a mask, low bits first. Caller frees. */
@@ -279,8 +277,7 @@ static uint64_t limit_of(const PropertySet *set, unsigned id, const char *path, 
                 char other_number[32] = "";
 
                 if (!streq(path, other) && device_number(other, &major_, &minor_) >= 0)
-                        (void)snprintf(other_number, sizeof(other_number), "%u:%u", major_,
-                                       minor_);
+                        (void)snprintf(other_number, sizeof(other_number), "%u:%u", major_, minor_);
                 if (streq(path, other) || streq(number, other_number))
                         limit = min_u64(limit, value);
         }
@@ -323,10 +320,10 @@ static int write_io_max(Writer *writer, const Property *row)
                 if (resolve(row, path, number) < 0 || has_write(writer, ATTR_IO_MAX, number))
                         continue;
                 for (size_t i = 0; i < (is_block_io(row) ? ELEMENTSOF(v1) : ELEMENTSOF(v2)); i++)
-                        texts[i] = format_limit(limit_of(writer->set,
-                                                         is_block_io(row) ? v1[i] : v2[i], path,
-                                                         number),
-                                                b[i]);
+                        texts[i] =
+                                format_limit(limit_of(writer->set, is_block_io(row) ? v1[i] : v2[i],
+                                                      path, number),
+                                             b[i]);
                 r = add_write(writer, ATTR_IO_MAX, "%s rbps=%s wbps=%s riops=%s wiops=%s", number,
                               texts[0], texts[1], texts[2], texts[3]);
         }
@@ -354,8 +351,9 @@ static int write_io_latency(Writer *writer, const Property *row)
 
 static int write_memory_limit(Writer *writer, const Property *row)
 {
-        static const unsigned others[] = { PROP_MEMORY_MIN, PROP_MEMORY_LOW,      PROP_MEMORY_HIGH,
-                                           PROP_MEMORY_MAX, PROP_MEMORY_SWAP_MAX, PROP_MEMORY_ZSWAP_MAX };
+        static const unsigned others[] = { PROP_MEMORY_MIN,      PROP_MEMORY_LOW,
+                                           PROP_MEMORY_HIGH,     PROP_MEMORY_MAX,
+                                           PROP_MEMORY_SWAP_MAX, PROP_MEMORY_ZSWAP_MAX };
 
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
                 if (property_is_set(writer->set, others[i]))

@@ -37,16 +37,14 @@ enum { N_SLOTS = 512 }; /* of the look-up by name, more than twice the rows */
 
 static Property rows[] = {
 #define PROPERTY(row_id, row_name, row_signature, row_where, row_when, row_check, ...)             \
-        [PROP_##row_id] = {                                                                        \
-                .name = row_name,                                                                  \
-                .signature = row_signature,                                                        \
-                .flags = WHERE_##row_where | WHEN_##row_when,                                      \
-                .check = CHECK_##row_check,                                                        \
-                .target = -1,                                                                      \
-                .max = UINT64_MAX,                                                                 \
-                .text = "",                                                                        \
-                __VA_ARGS__                                                                        \
-        },
+        [PROP_##row_id] = { .name = row_name,                                                      \
+                            .signature = row_signature,                                            \
+                            .flags = WHERE_##row_where | WHEN_##row_when,                          \
+                            .check = CHECK_##row_check,                                            \
+                            .target = -1,                                                          \
+                            .max = UINT64_MAX,                                                     \
+                            .text = "",                                                            \
+                            __VA_ARGS__ },
 #include "property.def"
 #undef PROPERTY
 };
@@ -205,52 +203,103 @@ const PropertyValue *property_set_find(const PropertySet *set, unsigned id)
         return place < set->n && set->items[place].row == id ? &set->items[place] : NULL;
 }
 
-/* An element of `list` with the same key (devices), or the very same (others). */
-static int list_has(const Property *row, const PropertyValue *list, Cursor element)
+/* What makes an element the same as another: its first member for devices, else all of it. */
+static size_t element_key(const Property *row, const Cursor *element)
 {
-        Cursor cursor = cursor_of(list);
-        size_t length = (size_t)(element.end - element.p);
+        return row->merge == MERGE_DEVICES ? strlen((const char *)element->p) + 1
+                                           : (size_t)(element->end - element->p);
+}
 
-        while (cursor_has(&cursor)) {
-                const uint8_t *start = cursor.p;
+static int same_element(const Property *row, const Cursor *a, const Cursor *b)
+{
+        size_t length = element_key(row, a);
 
-                cursor_skip(&cursor, property_given(row) + 1);
-                if (row->merge == MERGE_DEVICES
-                            ? streq((const char *)start, (const char *)element.p)
-                            : (size_t)(cursor.p - start) == length &&
-                                      memcmp(start, element.p, length) == 0)
-                        return 1;
+        return length == element_key(row, b) && memcmp(a->p, b->p, length) == 0;
+}
+
+static int next_element(const Property *row, Cursor *list, Cursor *ret)
+{
+        if (!cursor_has(list))
+                return 0;
+        *ret = *list;
+        cursor_skip(list, property_given(row) + 1);
+        ret->end = list->p;
+        return 1;
+}
+
+/* A list to look elements up in; long ones by a hash, so that no call can take long. */
+typedef struct Elements {
+        const Property *row;
+        const PropertyValue *list;
+        Hash hash; /* to their places in the list */
+} Elements;
+
+static uint64_t element_hash(const Property *row, const Cursor *element)
+{
+        uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+        for (size_t i = 0; i < element_key(row, element); i++)
+                hash = (hash ^ element->p[i]) * UINT64_C(0x100000001b3);
+        return hash;
+}
+
+static int elements_init(Elements *elements, const Property *row, const PropertyValue *list)
+{
+        enum { SHORT = 512 };
+        Cursor cursor = cursor_of(list), element;
+        int r = 0;
+
+        *elements = (Elements){ .row = row, .list = list };
+        if (!list || list->size <= SHORT)
+                return 0;
+        while (r >= 0 && next_element(row, &cursor, &element))
+                r = hash_put(&elements->hash, element_hash(row, &element), (void *)element.p);
+        return r;
+}
+
+static int elements_have(const Elements *elements, const Cursor *element)
+{
+        Cursor cursor = cursor_of(elements->list), other;
+
+        if (elements->hash.n > 0) {
+                cursor.p = hash_get(&elements->hash, element_hash(elements->row, element));
+                if (!cursor.p)
+                        return 0;
         }
+        while (next_element(elements->row, &cursor, &other))
+                if (same_element(elements->row, &other, element))
+                        return 1;
         return 0;
 }
 
-/* Appends to `ret`, which has room, the elements of `from` that `unless` has not. */
-static void list_add(const Property *row, const PropertyValue *from, const PropertyValue *unless,
-                     PropertyValue *ret)
+/* Appends to `ret`, which has room, the elements of `from` that `unless` (may be NULL) has not. */
+static int list_add(const Property *row, const PropertyValue *from, const PropertyValue *unless,
+                    PropertyValue *ret)
 {
-        Cursor cursor = cursor_of(from);
+        Cursor cursor = cursor_of(from), element;
+        Elements elements;
+        int r = elements_init(&elements, row, unless);
 
-        while (cursor_has(&cursor)) {
-                Cursor element = cursor;
-
-                cursor_skip(&cursor, property_given(row) + 1);
-                element.end = cursor.p;
-                if (unless && list_has(row, unless, element))
+        while (r >= 0 && next_element(row, &cursor, &element)) {
+                if (unless && elements_have(&elements, &element))
                         continue;
                 memcpy((uint8_t *)ret->data + ret->size, element.p,
                        (size_t)(element.end - element.p));
                 ret->size += (uint32_t)(element.end - element.p);
         }
+        hash_done(&elements.hash);
+        return r;
 }
 
 /*
- * `old` and then `added`. Devices keep their places and take the new value; else what was there
- * already is not put in twice.
+ * `old` and then `added`, without what would be in it twice: of devices the later one counts, of
+ * others the earlier one stays.
  */
 static int list_merge(const Property *row, const PropertyValue *old, const PropertyValue *added,
                       PropertyValue *ret)
 {
         PropertyValue list = *added;
+        int r;
 
         if (old->size + added->size > PROPERTY_LISTS_MAX)
                 return -E2BIG;
@@ -259,15 +308,14 @@ static int list_merge(const Property *row, const PropertyValue *old, const Prope
         list.data = malloc(old->size + added->size + 1);
         if (!list.data)
                 return -ENOMEM;
-        if (row->merge == MERGE_DEVICES) {
-                list_add(row, old, added, &list);
-                list_add(row, added, NULL, &list);
-        } else {
-                list_add(row, old, NULL, &list);
-                list_add(row, added, old, &list);
-        }
-        *ret = list;
-        return 0;
+        r = list_add(row, old, row->merge == MERGE_DEVICES ? added : NULL, &list);
+        if (r >= 0)
+                r = list_add(row, added, row->merge == MERGE_DEVICES ? NULL : old, &list);
+        if (r < 0)
+                free(list.data);
+        else
+                *ret = list;
+        return r;
 }
 
 static int set_reserve(PropertySet *set, uint32_t need)
@@ -328,8 +376,7 @@ void property_set_drop(PropertySet *set, unsigned id)
 
         property_value_done(&set->items[place]);
         set->n--;
-        memmove(&set->items[place], &set->items[place + 1],
-                (set->n - place) * sizeof(*set->items));
+        memmove(&set->items[place], &set->items[place + 1], (set->n - place) * sizeof(*set->items));
 }
 
 /* ---- the merge of a call into a unit's set ---- */
@@ -343,13 +390,17 @@ static int put_tombstones(PropertySet *set, const PropertyValue *old, const Prop
         const Property *row = &rows[old->row];
         PropertyValue list = { .row = old->row, .flags = PROPERTY_VALUE_CLEAR };
         Cursor cursor;
-        int r;
+        int r = 0;
 
         list.data = malloc(old->size + 1u);
         if (!list.data)
                 return -ENOMEM;
         if (row->convert != CONVERT_NONE && (change->flags & PROPERTY_VALUE_CLEAR))
-                list_add(row, old, change, &list);
+                r = list_add(row, old, change, &list);
+        if (r < 0) {
+                free(list.data);
+                return r;
+        }
         cursor = cursor_of(&list);
         while (cursor_has(&cursor)) {
                 uint64_t none = UINT64_MAX;
