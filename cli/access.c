@@ -9,7 +9,8 @@
 static int open_direct(Cli *cli)
 {
         _cleanup_(error_freep) ch_error *error = NULL;
-        uint64_t flags = CH_TREE_READ_ONLY | (cli->options.any_fs ? CH_TREE_ANY_FS : 0);
+        uint64_t flags = (cli->verb->flags & VERB_CHANGES ? 0 : CH_TREE_READ_ONLY) |
+                         (cli->options.any_fs ? CH_TREE_ANY_FS : 0);
 
         if (ch_tree_open(cli->options.root, flags, &cli->tree, &error) < 0)
                 return cli_fail_error(cli, error);

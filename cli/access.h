@@ -7,8 +7,8 @@
  * (access-direct.c). Both give the same JSON. All functions return an exit code and tell what went
  * wrong.
  *
- * The rule: verbs that change something need the daemon. Verbs that read ask the daemon if it is on
- * the bus, else they read directly; --direct and --root read directly in any case.
+ * The rule: verbs that change something need the daemon. Verbs that read, and 'run', ask the daemon if it is on
+ * the bus, else they work directly; --direct and --root work directly in any case.
  */
 
 #include "cli.h"

@@ -27,6 +27,7 @@ enum {
         VERB_CHANGES  = 1 << 2, /* changes something: --dry-run exists */
         VERB_HIDDEN   = 1 << 3, /* not in the help */
         VERB_OWN_ARGS = 1 << 4, /* words after it are its own, also those with dashes */
+        VERB_COMMAND  = 1 << 5, /* its first argument begins a command line, which has options of its own */
 };
 
 #define ANY_ARGS 65535u
@@ -118,6 +119,7 @@ int verb_create(Cli *cli, int argc, char **argv);
 int verb_remove(Cli *cli, int argc, char **argv);
 int verb_freeze(Cli *cli, int argc, char **argv);
 int verb_thaw(Cli *cli, int argc, char **argv);
+int verb_run(Cli *cli, int argc, char **argv);
 int verb_kill(Cli *cli, int argc, char **argv);
 int verb_jobs(Cli *cli, int argc, char **argv);
 int verb_cancel(Cli *cli, int argc, char **argv);

@@ -17,6 +17,7 @@
 #include <chargehand/map.h>
 #include <chargehand/move.h>
 #include <chargehand/process.h>
+#include <chargehand/spawn.h>
 #include <chargehand/tree.h>
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
@@ -35,7 +36,9 @@
         X(NO_GROUP,      4, "no such group")                                                       \
         X(NOT_PERMITTED, 5, "not permitted")                                                       \
         X(PARTLY,        6, "partly done: the output says which part")                             \
-        X(TRY_AGAIN,    75, "try again: busy, out of time, or the daemon is not there")
+        X(TRY_AGAIN,    75, "try again: busy, out of time, or the daemon is not there")             \
+        X(BAD_PROGRAM, 126, "run: the program cannot be executed")                                 \
+        X(NO_PROGRAM,  127, "run: there is no such program")
 
 enum {
 #define CTL_EXIT_ENUM_(id, code, doc) CTL_##id = code,

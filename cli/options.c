@@ -11,8 +11,7 @@
 
 #include <chargehand/units.h>
 
-#include "common.h"
-#include "options.h"
+#include "cli.h"
 #include "suggest.h"
 
 #define MOVERS "move plan"
@@ -34,15 +33,19 @@ static const Option options[] = {
         { "raw",       0,   .kind = OPTION_FLAG, AT(raw), .help = "Sizes in bytes, times in µs, users as numbers" },
         { "property",  'p', "NAME", OPTION_STRINGS, AT(properties), .verbs = "show", .words = "@attribute",
           .help = "Only this property; may be repeated, or NAME,NAME" },
+        { "property",  'p', "NAME=VALUE", OPTION_STRINGS, AT(properties), .verbs = "run", .words = "@setting",
+          .help = "Set this property of the group before the program starts; may be repeated" },
         { "value",     0,   .kind = OPTION_FLAG, AT(value), .verbs = "show get-property",
           .help = "Only the value, without the name or type" },
         { "dry-run",   0,   .kind = OPTION_FLAG, AT(dry_run),
-          .verbs = "move plan create remove set-property freeze thaw kill cancel",
+          .verbs = "move plan create remove set-property freeze thaw kill cancel run",
           .help = "Check and say what would be done; change nothing" },
         { "tree",      0,   .kind = OPTION_FLAG, AT(tree), .verbs = "map move plan",
           .help = "The processes with all their descendants" },
         { "group",     0,   "GROUP", OPTION_STRING, AT(group), .verbs = MOVERS, .words = "@group",
           .help = "Move all processes of this group" },
+        { "group",     0,   "GROUP", OPTION_STRING, AT(group), .verbs = "run", .words = "@group",
+          .help = "Run in this group, made if there is none (default: one of its own, /run-PID-…)" },
         { "pid",       0,   "PID", OPTION_STRINGS, AT(pids), .verbs = MOVERS,
           .help = "A process to move; the same as naming it before the target" },
         { "policy",    0,   "POLICY", OPTION_STRING, AT(policy), .verbs = MOVERS,
@@ -55,13 +58,26 @@ static const Option options[] = {
           .help = "Move at most so many bytes a second, e.g. 200M" },
         { "timeout",   0,   "TIME", OPTION_USEC, AT(timeout_usec), GIVEN_TIMEOUT,
           .help = "Give up after this time, e.g. 30s" },
-        { "parents",   0,   .kind = OPTION_FLAG, AT(parents), .verbs = "create", .help = "Make missing parents too" },
+        { "parents",   0,   .kind = OPTION_FLAG, AT(parents), .verbs = "create run",
+          .help = "Make missing parents too" },
         { "exist-ok",  0,   .kind = OPTION_FLAG, AT(exist_ok), .verbs = "create",
           .help = "A group that is there already is no error" },
         { "uid",       0,   "USER", OPTION_USER, AT(uid), GIVEN_UID, "create",
           .help = "Give the group to this user (root only)" },
         { "gid",       0,   "GROUP", OPTION_GROUP, AT(gid), GIVEN_GID, "create",
           .help = "Give the group to this Unix group (root only)" },
+        { "uid",       0,   "USER", OPTION_USER, AT(uid), GIVEN_UID, "run",
+          .help = "Run the program as this user, with its Unix groups (root only)" },
+        { "gid",       0,   "GROUP", OPTION_GROUP, AT(gid), GIVEN_GID, "run",
+          .help = "Run the program under this Unix group (root only)" },
+        { "claim",     0,   "BYTES", OPTION_BYTES, AT(claim_bytes), GIVEN_CLAIM, "run",
+          .help = "Set so much memory aside for the group that is made; refused where there is no room (root only)" },
+        { "cwd",       0,   "DIR", OPTION_STRING, AT(cwd), .verbs = "run",
+          .help = "Working directory of the program" },
+        { "keep",      0,   .kind = OPTION_FLAG, AT(keep), .verbs = "run",
+          .help = "Leave the group that was made; else it is removed if it is empty in the end" },
+        { "verbose",   'v', .kind = OPTION_FLAG, AT(verbose), .verbs = "run",
+          .help = "Say on the standard error what is made, started, how, and removed" },
         { "recursive", 'r', .kind = OPTION_FLAG, AT(recursive), .verbs = "remove", .help = "The groups below too" },
         { "signal",    's', "SIGNAL", OPTION_STRING, AT(signal), .verbs = "kill",
           .words = "TERM|KILL|HUP|INT|USR1|USR2|STOP|CONT", .help = "The signal to send (default TERM)" },
@@ -168,6 +184,19 @@ int option_is_for(const Option *option, const char *verb)
         return 0;
 }
 
+const Option *option_of_verb(const Option *option, const char *verb)
+{
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                const Option *o = &options[i];
+                int same = option->name ? o->name && streq(o->name, option->name)
+                                        : o->letter == option->letter;
+
+                if (same && option_is_for(o, verb))
+                        return o;
+        }
+        return NULL;
+}
+
 static int usage(char **ret_why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int usage(char **ret_why, const char *format, ...)
 {
@@ -230,6 +259,8 @@ static int list_add_words(StringList *list, char *value)
 {
         char *save = NULL;
 
+        if (strchr(value, '='))
+                return list_add(list, value);
         for (char *word = strtok_r(value, ",", &save); word; word = strtok_r(NULL, ",", &save))
                 if (list_add(list, word) < 0)
                         return -ENOMEM;
@@ -318,6 +349,14 @@ static int parse_letters(int argc, char **argv, int *i, Options *ret, char **ret
         return CTL_OK;
 }
 
+/* Do these first words make all that follows a command line of another program? */
+static int is_command(char **args, size_t n)
+{
+        const Verb *verb = n == 2 ? verb_find(args[0]) : NULL;
+
+        return verb && (verb->flags & VERB_COMMAND);
+}
+
 int options_parse(int argc, char **argv, Options *ret, char **args, size_t *ret_n_args,
                   char **ret_why)
 {
@@ -327,8 +366,10 @@ int options_parse(int argc, char **argv, Options *ret, char **args, size_t *ret_
         for (int i = 1; i < argc; i++) {
                 int r = CTL_OK;
 
-                if (only_args || argv[i][0] != '-' || argv[i][1] == '\0')
+                if (only_args || argv[i][0] != '-' || argv[i][1] == '\0') {
                         args[n++] = argv[i];
+                        only_args = only_args || is_command(args, n);
+                }
                 else if (streq(argv[i], "--"))
                         only_args = 1;
                 else if (argv[i][1] == '-')
@@ -343,9 +384,9 @@ int options_parse(int argc, char **argv, Options *ret, char **args, size_t *ret_
         return CTL_OK;
 }
 
-const Option *options_find_stray(int argc, char **argv, const char *verb)
+const Option *options_find_stray(int argc, char **argv, const char *verb, const char *command)
 {
-        for (int i = 1; i < argc && !streq(argv[i], "--"); i++) {
+        for (int i = 1; i < argc && argv[i] != command && !streq(argv[i], "--"); i++) {
                 const Option *option = NULL;
 
                 if (argv[i][0] != '-' || argv[i][1] == '\0')
@@ -354,7 +395,7 @@ const Option *options_find_stray(int argc, char **argv, const char *verb)
                         option = find_long(argv[i] + 2, strcspn(argv[i] + 2, "="));
                 else
                         option = find_letter(argv[i][1]);
-                if (option && !option_is_for(option, verb))
+                if (option && !option_of_verb(option, verb))
                         return option;
         }
         return NULL;

@@ -17,11 +17,11 @@ typedef struct StringList {
 
 typedef struct Options {
         int help, version, no_pager, no_legend, full, all, quiet, value, dry_run, tree, raw, direct;
-        int any_fs, no_ask_password, parents, recursive, exist_ok;
+        int any_fs, no_ask_password, parents, recursive, exist_ok, keep, verbose;
         int json;                       /* JsonMode */
-        const char *address, *root, *policy, *group, *signal;
+        const char *address, *root, *policy, *group, *signal, *cwd;
         StringList properties, backends, pids;
-        uint64_t max_growth_permyriad, rate_bytes_per_sec, timeout_usec, depth, uid, gid;
+        uint64_t max_growth_permyriad, rate_bytes_per_sec, timeout_usec, depth, uid, gid, claim_bytes;
         uint32_t given;                 /* GIVEN_*: numbers that were on the command line */
 } Options;
 
@@ -32,12 +32,13 @@ enum {
         GIVEN_DEPTH   = 1 << 3,
         GIVEN_UID     = 1 << 4,
         GIVEN_GID     = 1 << 5,
+        GIVEN_CLAIM   = 1 << 6,
 };
 
 typedef enum OptionKind {
         OPTION_FLAG,
         OPTION_STRING,
-        OPTION_STRINGS,         /* may be repeated, and separated by commas */
+        OPTION_STRINGS,         /* may be repeated, and separated by commas; NAME=VALUE is one, whatever it has */
         OPTION_JSON,            /* short|pretty|off */
         OPTION_JSON_AUTO,       /* -j */
         OPTION_BYTES,           /* 100M */
@@ -48,6 +49,7 @@ typedef enum OptionKind {
         OPTION_GROUP,           /* a group name or gid */
 } OptionKind;
 
+/* An option that means different things to different verbs has a row for each, alike in all that the parser looks at. */
 typedef struct Option {
         const char *name;       /* without the dashes */
         char letter;            /* 0 = none */
@@ -64,16 +66,19 @@ typedef struct Option {
 const Option *option_table(size_t *ret_n);
 /* Is the option one of the verb's? */
 int option_is_for(const Option *option, const char *verb);
+/* The row of the same option that is the verb's, NULL: none. */
+const Option *option_of_verb(const Option *option, const char *verb);
 
 /*
  * Sort argv[1…] into options and the rest, which is put in order into args[] (room for argc;
- * NULL-terminated). Options may stand anywhere; all after "--" is the rest. Returns an exit code,
- * and on CTL_USAGE the reason in *ret_why (caller frees).
+ * NULL-terminated). Options may stand anywhere; all after "--" is the rest, and all from the first argument of a verb on
+ * that runs a command. Returns an exit code, and on CTL_USAGE the reason in *ret_why (caller frees).
  */
 int options_parse(int argc, char **argv, Options *ret, char **args, size_t *ret_n_args,
                   char **ret_why);
-/* The first option given on the command line that the verb does not know, NULL if all are fine. */
-const Option *options_find_stray(int argc, char **argv, const char *verb);
+/* The first option given on the command line, before the word `command` (may be NULL), that the verb does not know; NULL
+ * if all are fine. */
+const Option *options_find_stray(int argc, char **argv, const char *verb, const char *command);
 void options_done(Options *options);
 
 /* "30s" → µs. 0 or -EINVAL. */

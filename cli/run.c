@@ -19,10 +19,11 @@ static int unknown_verb(Cli *cli, const char *word)
         return cli_fail(cli, CTL_USAGE, word, "unknown verb; 'chargectl help' lists them");
 }
 
-static int check_args(Cli *cli, int argc, char **argv, unsigned n_args)
+static int check_args(Cli *cli, int argc, char **argv, unsigned n_args, char **args)
 {
         const Verb *verb = cli->verb;
-        const Option *stray = options_find_stray(argc, argv, verb->name);
+        const char *command = verb->flags & VERB_COMMAND && n_args ? args[0] : NULL;
+        const Option *stray = options_find_stray(argc, argv, verb->name, command);
 
         if (stray)
                 return cli_fail(cli, CTL_USAGE, NULL,
@@ -41,7 +42,7 @@ static int run_verb(Cli *cli, int argc, char **argv, int n_args, char **args)
 
         if (cli->options.help)
                 return verb_usage(cli, cli->verb);
-        r = check_args(cli, argc, argv, (unsigned)n_args);
+        r = check_args(cli, argc, argv, (unsigned)n_args, args);
         if (r != CTL_OK)
                 return r;
         if (cli->verb->flags & (VERB_READS | VERB_DAEMON)) {

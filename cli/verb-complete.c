@@ -103,6 +103,28 @@ static void offer_pids(const Completion *c)
                 closedir(proc);
 }
 
+/* Programs of $PATH; nothing for an empty word, as they are thousands. */
+static void offer_commands(const Completion *c)
+{
+        const char *path = getenv("PATH");
+        _cleanup_(freep) char *copy = strdup(path ? path : "");
+        char *save = NULL;
+
+        if (!copy || !c->word[0])
+                return;
+        for (char *name = strtok_r(copy, ":", &save); name; name = strtok_r(NULL, ":", &save)) {
+                DIR *dir = opendir(name);
+                struct dirent *entry;
+
+                while (dir && (entry = readdir(dir)))
+                        if (strncmp(entry->d_name, c->word, strlen(c->word)) == 0 &&
+                            faccessat(dirfd(dir), entry->d_name, X_OK, 0) == 0)
+                                offer(c, entry->d_name, name);
+                if (dir)
+                        closedir(dir);
+        }
+}
+
 static void offer_attributes(const Completion *c)
 {
         for (size_t i = 0; i < ch_attr_count(); i++)
@@ -184,6 +206,7 @@ static const struct {
 } kinds[] = {
         { "group", offer_groups },     { "pid", offer_pids },   { "attribute", offer_attributes },
         { "setting", offer_settings }, { "job", offer_jobs },   { "topic", offer_topics },
+        { "command", offer_commands },
 };
 
 /* "pid/group": each of them */
@@ -279,6 +302,8 @@ int verb_complete(Cli *cli, int argc, char **argv)
 
         Completion c = { .cli = cli, .word = word, .prefix = "" };
         if (option) {
+                if (cli->verb && option_of_verb(option, cli->verb->name))
+                        option = option_of_verb(option, cli->verb->name);
                 if (word[0] == '-')
                         prefix = strndup(word, strcspn(word, "=") + 1);
                 if (prefix)

@@ -156,8 +156,9 @@ int verb_usage(Cli *cli, const Verb *verb)
         if (verb->flags & VERB_DAEMON)
                 puts("Needs the daemon, chargehandd.");
         if (verb->flags & VERB_READS)
-                puts("Asks the daemon if it is running, else (or with --direct) reads the kernel's "
-                     "files itself.");
+                printf("Asks the daemon if it is running, else (or with --direct) %s the kernel's "
+                       "files itself.\n",
+                       verb->flags & VERB_CHANGES ? "works on" : "reads");
         print_options(cli, verb->name);
         if (verb->examples) {
                 _cleanup_(freep) char *copy = strdup(verb->examples);

@@ -43,6 +43,9 @@ static const Verb verbs[] = {
           "chargectl thaw /web" },
         { "kill", "GROUP…", 1, ANY_ARGS, VERB_DAEMON | VERB_CHANGES, "group",
           "Send a signal to all processes of groups, and below", verb_kill, "chargectl kill /web --signal=KILL" },
+        { "run", "[--] PROGRAM [ARGUMENT…]", 1, ANY_ARGS, VERB_READS | VERB_CHANGES | VERB_COMMAND, "command word",
+          "Run a program inside a group, which is made for it and removed afterwards if need be", verb_run,
+          "chargectl run -p MemoryMax=1G -p CPUWeight=20 -- make -j8\nchargectl run --group=/ci/job --keep ./test.sh" },
 
         { "jobs", "", 0, 0, VERB_DAEMON, "", "List jobs, also those that ended lately", verb_jobs, "chargectl jobs" },
         { "cancel", "JOB…", 1, ANY_ARGS, VERB_DAEMON | VERB_CHANGES, "job", "End jobs; what they did is undone", verb_cancel,

@@ -35,7 +35,7 @@ struct json_object;
         X(FAVORDYNMODS,   "favordynmods",   "each spaced-out move of a process waits for an RCU grace period (about 8 ms): mount with -o favordynmods (kernel 6.0)") \
         X(PROC_CHILDREN,  "task_children",  "process trees are found by scanning /proc: needs CONFIG_PROC_CHILDREN") \
         X(CLONE_INTO,     "clone_into_cgroup", "programs are started by fork and a write to cgroup.procs, which waits for the kernel (about 15 ms): needs kernel 5.7") \
-        X(CLONE_KILLED,   "clone_after_kill", "what is cloned into a group that saw cgroup.kill is killed at once (a flaw of some kernels, 6.18 for instance), so fork and write take over there; tried where the hierarchy may be written only")
+        X(CLONE_KILLED,   "clone_after_kill", "what is cloned into a group that saw cgroup.kill more or less often than the caller's own is killed at once (a flaw of some kernels, 6.18 for instance): fork and write take over then; tried only where the hierarchy may be written")
 
 typedef enum ch_feature {
 #define CH_FEATURE_ENUM_(id, name, doc) CH_FEATURE_##id,

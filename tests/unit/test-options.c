@@ -111,12 +111,51 @@ static void test_options_of_other_verbs_are_strays(void **state)
 {
         char *argv[] = { (char *)"chargectl", (char *)"list", (char *)"--policy=lazy", NULL };
 
-        assert_string_equal(options_find_stray(3, argv, "list")->name, "policy");
-        assert_null(options_find_stray(3, argv, "move"));
-        assert_null(options_find_stray(3, argv, "plan"));
+        assert_string_equal(options_find_stray(3, argv, "list", NULL)->name, "policy");
+        assert_null(options_find_stray(3, argv, "move", NULL));
+        assert_null(options_find_stray(3, argv, "plan", NULL));
 }
 
-/* Every verb named in the option table exists, and no name or letter is used twice. */
+/* The command's options are its own. */
+static void test_options_end_with_a_command(void **state)
+{
+        _cleanup_(parsed_done) Parsed p;
+        char *argv[] = { (char *)"chargectl", (char *)"run", (char *)"-v", (char *)"list",
+                         (char *)"--policy=lazy", NULL };
+
+        assert_int_equal(parse(&p, WORDS("-v", "run", "-p", "AllowedCPUs=0,2", "-pA=1", "ls", "-l",
+                                         "--", "--keep")),
+                         CTL_OK);
+        assert_int_equal(p.n_args, 5);
+        assert_string_equal(p.args[2], "-l");
+        assert_string_equal(p.args[4], "--keep");
+        assert_int_equal(p.options.full, 0);
+        assert_int_equal(p.options.keep, 0);
+        assert_int_equal(p.options.verbose, 1);
+        assert_int_equal(p.options.properties.n, 2);
+        assert_string_equal(p.options.properties.items[0], "AllowedCPUs=0,2");
+        assert_null(options_find_stray(5, argv, "run", argv[3]));
+        assert_string_equal(options_find_stray(5, argv, "run", NULL)->name, "policy");
+        assert_string_equal(options_find_stray(5, argv, "list", argv[3])->name, "verbose");
+}
+
+/* Rows of one option are for different verbs, and read alike. */
+static void check_pair(const Option *a, const Option *b)
+{
+        _cleanup_(freep) char *verbs = a->verbs && b->verbs ? strdup(a->verbs) : NULL;
+        char *save = NULL;
+        int same_name = a->name && b->name && streq(a->name, b->name);
+
+        if (!same_name && !(a->letter && a->letter == b->letter))
+                return;
+        assert_true(same_name && verbs);
+        assert_true(a->letter == b->letter && a->kind == b->kind && a->offset == b->offset &&
+                    a->given == b->given && !a->arg == !b->arg);
+        for (char *name = strtok_r(verbs, " ", &save); name; name = strtok_r(NULL, " ", &save))
+                assert_false(option_is_for(b, name));
+}
+
+/* Every verb named in the option table exists, and no name or letter means two things to one. */
 static void test_the_tables_agree(void **state)
 {
         size_t n, n_verbs;
@@ -131,11 +170,8 @@ static void test_the_tables_agree(void **state)
                 for (char *name = names ? strtok_r(names, " ", &save) : NULL; name;
                      name = strtok_r(NULL, " ", &save))
                         assert_non_null(verb_find(name));
-                for (size_t j = i + 1; j < n; j++) {
-                        assert_false(options[i].name && options[j].name &&
-                                     streq(options[i].name, options[j].name));
-                        assert_false(options[i].letter && options[i].letter == options[j].letter);
-                }
+                for (size_t j = i + 1; j < n; j++)
+                        check_pair(&options[i], &options[j]);
         }
 }
 
@@ -182,6 +218,7 @@ int main(void)
                 cmocka_unit_test(test_mistakes_name_the_word_and_the_way_out),
                 cmocka_unit_test(test_numbers_with_units),
                 cmocka_unit_test(test_options_of_other_verbs_are_strays),
+                cmocka_unit_test(test_options_end_with_a_command),
                 cmocka_unit_test(test_the_tables_agree),
                 cmocka_unit_test(test_every_verb_keeps_the_promises),
                 cmocka_unit_test(test_the_nearest_word),

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* chargectl run: a program inside a group, from its first instruction on. */
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bus.h"
+#include "setting.h"
+
+typedef struct Run {
+        Cli *cli;
+        char *group;
+        SettingList settings;
+        int group_fd;
+        int made; /* the group, for this program */
+} Run;
+
+/* All return an exit code; what went wrong was told. */
+typedef struct RunWay {
+        int (*open)(Run *run); /* CTL_NO_GROUP: there is none */
+        int (*create)(Run *run);
+        int (*set)(Run *run);
+        int (*remove)(Run *run);
+} RunWay;
+
+static int bus_open(Run *run)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        int r = bus_new_call(run->cli, "OpenGroup", &call), fd;
+
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_append(call, "s", run->group);
+        if (r < 0)
+                return bus_fail_errno(run->cli, r, "OpenGroup");
+        r = bus_call(run->cli, call, &reply);
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_read(reply, "h", &fd);
+        if (r < 0)
+                return bus_fail_errno(run->cli, r, "OpenGroup");
+        run->group_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return run->group_fd < 0 ? bus_fail_errno(run->cli, -errno, "OpenGroup") : CTL_OK;
+}
+
+static int append_options(const Options *o, sd_bus_message *m)
+{
+        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "parents", "b", o->parents);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "dry_run", "b", o->dry_run);
+        if (r >= 0 && (o->given & GIVEN_CLAIM))
+                r = sd_bus_message_append(m, "{sv}", "claim", "t", o->claim_bytes);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int bus_create(Run *run)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = bus_new_call(run->cli, "CreateGroup", &call);
+
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_append(call, "s", run->group);
+        if (r >= 0)
+                r = setting_list_append(&run->settings, call);
+        if (r >= 0)
+                r = append_options(&run->cli->options, call);
+        return r < 0 ? bus_fail_errno(run->cli, r, "CreateGroup") : bus_call(run->cli, call, NULL);
+}
+
+static int bus_set(Run *run)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = bus_new_call(run->cli, "SetProperties", &call);
+
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_append(call, "s", run->group);
+        if (r >= 0)
+                r = setting_list_append(&run->settings, call);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "a{sv}", 1, "dry_run", "b",
+                                          run->cli->options.dry_run);
+        return r < 0 ? bus_fail_errno(run->cli, r, "SetProperties")
+                     : bus_call(run->cli, call, NULL);
+}
+
+static int bus_remove(Run *run)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = bus_new_call(run->cli, "RemoveGroup", &call);
+
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_append(call, "sa{sv}", run->group, 0);
+        return r < 0 ? bus_fail_errno(run->cli, r, "RemoveGroup") : bus_call(run->cli, call, NULL);
+}
+
+static int direct_open(Run *run)
+{
+        _cleanup_(error_freep) ch_error *error = NULL;
+        _cleanup_(group_unrefp) ch_group *group = NULL;
+
+        if (ch_tree_open_group(run->cli->tree, run->group, &group, &error) < 0)
+                return cli_fail_error(run->cli, error);
+        run->group_fd = fcntl(ch_group_get_fd(group), F_DUPFD_CLOEXEC, 3);
+        return run->group_fd < 0 ? cli_fail(run->cli, CTL_FAILED, run->group, "cannot open: %s",
+                                            strerror(errno))
+                                 : CTL_OK;
+}
+
+static int apply(ch_group *group, const SettingList *settings, ch_error **err)
+{
+        for (size_t i = 0; i < settings->n; i++) {
+                const ch_attr *attr = settings->items[i].attr;
+
+                /* whether it worked is seen at the write, whose error names the file */
+                if (!streq(attr->controller, "cgroup") &&
+                    faccessat(ch_group_get_fd(group), attr->file, F_OK, 0) < 0)
+                        (void)ch_group_enable_controller(group, attr->controller, NULL);
+        }
+        return ch_group_write_all(group, settings->items, settings->n, err);
+}
+
+static int direct_set(Run *run)
+{
+        _cleanup_(error_freep) ch_error *error = NULL;
+        _cleanup_(group_unrefp) ch_group *group = NULL;
+        int r;
+
+        if (run->cli->options.dry_run)
+                return CTL_OK; /* the values were checked when they were read */
+        r = ch_tree_open_group(run->cli->tree, run->group, &group, &error);
+        if (r >= 0)
+                r = apply(group, &run->settings, &error);
+        return r < 0 ? cli_fail_error(run->cli, error) : CTL_OK;
+}
+
+static int direct_remove(Run *run)
+{
+        _cleanup_(error_freep) ch_error *error = NULL;
+
+        return ch_tree_remove_group(run->cli->tree, run->group, 0, &error) < 0
+                       ? cli_fail_error(run->cli, error)
+                       : CTL_OK;
+}
+
+static int direct_create(Run *run)
+{
+        const Options *o = &run->cli->options;
+        _cleanup_(error_freep) ch_error *error = NULL;
+        _cleanup_(group_unrefp) ch_group *group = NULL;
+        int r;
+
+        if (o->given & GIVEN_CLAIM)
+                return cli_fail(run->cli, CTL_USAGE, NULL,
+                                "--claim: is kept by the daemon, which is not asked here; leave it "
+                                "out, or start chargehandd");
+        if (o->dry_run)
+                return CTL_OK;
+        r = ch_tree_create_group(run->cli->tree, run->group, o->parents ? CH_CREATE_PARENTS : 0,
+                                 &group, &error);
+        if (r < 0)
+                return cli_fail_error(run->cli, error);
+        r = apply(group, &run->settings, &error);
+        if (r >= 0)
+                return CTL_OK;
+        (void)ch_tree_remove_group(run->cli->tree, run->group, 0, NULL);
+        return cli_fail_error(run->cli, error);
+}
+
+static const RunWay over_bus = { bus_open, bus_create, bus_set, bus_remove };
+static const RunWay directly = { direct_open, direct_create, direct_set, direct_remove };
+
+static const RunWay *way_of(const Run *run)
+{
+        return run->cli->bus ? &over_bus : &directly;
+}
+
+/* As fn(run), but what goes wrong is not told: it is in cli->hushed. */
+static int quietly(Run *run, int (*fn)(Run *run))
+{
+        int r;
+
+        run->cli->hush++;
+        r = fn(run);
+        run->cli->hush--;
+        return r;
+}
+
+static int name_group(Run *run)
+{
+        const Options *o = &run->cli->options;
+        uint32_t number = 0;
+
+        if (o->group) {
+                run->group = strdup(o->group);
+                return run->group ? group_check(run->cli, o->group) : cli_fail_memory(run->cli);
+        }
+        (void)!getrandom(&number, sizeof(number), 0);
+        return asprintf(&run->group, "/run-%d-%08x", (int)getpid(), number) < 0
+                       ? cli_fail_memory(run->cli)
+                       : CTL_OK;
+}
+
+/* A group that is there, with the properties set; else one that is made. */
+static int prepare_group(Run *run)
+{
+        const RunWay *way = way_of(run);
+        Cli *cli = run->cli;
+        int r = cli->options.group ? quietly(run, way->open) : CTL_NO_GROUP;
+
+        if (r == CTL_OK && (cli->options.given & GIVEN_CLAIM))
+                return cli_fail(cli, CTL_USAGE, run->group,
+                                "is there already: --claim is for a group that is made");
+        if (r == CTL_OK)
+                return run->settings.n ? way->set(run) : CTL_OK;
+        if (r != CTL_NO_GROUP)
+                return cli_fail(cli, r, NULL, "%s", cli->hushed ? cli->hushed : "");
+        r = way->create(run);
+        if (r != CTL_OK || cli->options.dry_run)
+                return r;
+        run->made = 1;
+        if (cli->options.verbose)
+                note(cli, "%s: made", run->group);
+        return way->open(run);
+}
+
+/* What was made goes again, if nobody is left in it. */
+static void finish_group(Run *run, int failed)
+{
+        Cli *cli = run->cli;
+
+        if (!run->made || (cli->options.keep && !failed))
+                return;
+        if (quietly(run, way_of(run)->remove) != CTL_OK)
+                note(cli, "the group stays: %s", cli->hushed ? cli->hushed : run->group);
+        else if (cli->options.verbose)
+                note(cli, "%s: removed", run->group);
+}
+
+/* Those of the user, whose name may be unknown. */
+static int find_ids(Cli *cli, ch_spawn_options *spawn, gid_t *groups, int n_max)
+{
+        const Options *o = &cli->options;
+        const struct passwd *user = NULL;
+        int n = n_max;
+
+        if (o->given & GIVEN_UID) {
+                spawn->uid = (uint32_t)o->uid;
+                user = getpwuid((uid_t)o->uid);
+                if (user)
+                        spawn->gid = user->pw_gid;
+                else if (!(o->given & GIVEN_GID))
+                        return cli_fail(cli, CTL_USAGE, NULL,
+                                        "--uid=%llu: no user of that number is known, so --gid is "
+                                        "needed too",
+                                        (unsigned long long)o->uid);
+        }
+        if (o->given & GIVEN_GID)
+                spawn->gid = (uint32_t)o->gid;
+        if (user && getgrouplist(user->pw_name, spawn->gid, groups, &n) >= 0) {
+                spawn->groups = groups;
+                spawn->n_groups = (size_t)n;
+        }
+        return CTL_OK;
+}
+
+/* Signals that are passed on; the program's end. Blocked before anything is made, so that none ends
+ * us with the group left behind. */
+static void block_signals(sigset_t *set)
+{
+        static const int signals[] = {
+                SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2
+        };
+
+        sigemptyset(set);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                sigaddset(set, signals[i]);
+        (void)sigprocmask(SIG_BLOCK, set, NULL);
+        (void)signal(SIGCHLD, SIG_DFL); /* where it is ignored there is nothing to wait for */
+}
+
+/* Ctrl-C and Ctrl-\ go to all in the foreground: the program has got them from the terminal itself.
+ */
+static int is_from_terminal(const siginfo_t *info)
+{
+        return info->si_code == SI_KERNEL &&
+               (info->si_signo == SIGINT || info->si_signo == SIGQUIT);
+}
+
+static int wait_for_end(pid_t pid, const sigset_t *set)
+{
+        int status;
+
+        for (;;) {
+                siginfo_t info;
+                int signum = sigwaitinfo(set, &info);
+
+                if (signum == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
+                        break;
+                if (signum > 0 && signum != SIGCHLD && !is_from_terminal(&info))
+                        (void)kill(pid, signum);
+        }
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void tell_started(Run *run, const ch_spawned *spawned)
+{
+        char why[128] = "by clone3 into it";
+
+        if (spawned->clone_errno)
+                (void)snprintf(why, sizeof(why), "by fork and a write to cgroup.procs (clone3: %s)",
+                               spawned->clone_errno == EOWNERDEAD
+                                       ? "killed by a flaw of this kernel"
+                                       : strerror(spawned->clone_errno));
+        note(run->cli, "%s: pid %d started %s", run->group, (int)spawned->pid, why);
+}
+
+static int start(Run *run, char **argv, pid_t *ret_pid)
+{
+        ch_spawn_options options = CH_SPAWN_OPTIONS_INIT;
+        _cleanup_(error_freep) ch_error *error = NULL;
+        gid_t groups[256];
+        ch_spawned spawned;
+        int r;
+
+        options.flags = CH_SPAWN_KEEP_IGNORED;
+        options.cwd = run->cli->options.cwd;
+        r = find_ids(run->cli, &options, groups, ELEMENTSOF(groups));
+        if (r != CTL_OK)
+                return r;
+        if (ch_spawn(run->group_fd, argv[0], argv, &options, &spawned, &error) < 0)
+                return cli_fail_error(run->cli, error);
+        if (run->cli->options.verbose)
+                tell_started(run, &spawned);
+        if (spawned.pidfd >= 0)
+                (void)close(spawned.pidfd);
+        *ret_pid = spawned.pid;
+        return CTL_OK;
+}
+
+static int run_program(Run *run, char **argv)
+{
+        sigset_t set;
+        pid_t pid = -1;
+        int r;
+
+        block_signals(&set);
+        r = prepare_group(run);
+        if (r == CTL_OK && run->cli->options.dry_run) {
+                printf("%s: would be run in %s\n", argv[0], run->group);
+                return CTL_OK;
+        }
+        if (r == CTL_OK)
+                r = start(run, argv, &pid);
+        if (r != CTL_OK) {
+                finish_group(run, 1);
+                return r;
+        }
+        r = wait_for_end(pid, &set);
+        finish_group(run, 0);
+        return r;
+}
+
+int verb_run(Cli *cli, int argc, char **argv)
+{
+        Run run = { .cli = cli, .settings = SETTING_LIST_INIT, .group_fd = -EBADF };
+        int r = name_group(&run);
+
+        if (r == CTL_OK)
+                r = setting_list_parse(cli, cli->options.properties.items,
+                                       cli->options.properties.n, &run.settings);
+        if (r == CTL_OK)
+                r = run_program(&run, argv);
+        setting_list_done(&run.settings);
+        if (run.group_fd >= 0)
+                (void)close(run.group_fd);
+        free(run.group);
+        return r;
+}
