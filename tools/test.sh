@@ -119,7 +119,7 @@ main() {
         awk '{ p += $1; f += $2; s += $3; k += $4 }
                 END {
                         if (k)
-                                printf "%d of the cases that passed %s flaky: failed first, passed in a fresh guest; see above\n", k, k > 1 ? "were" : "was"
+                                printf "%d of the cases that passed %s flaky: failed first, passed in a fresh guest; see above\n", k, (k > 1 ? "were" : "was")
                         printf "%d passed, %d failed, %d skipped\n", p, f, s
                 }' "$CHARGEHAND_TALLY"
         return $status
