@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Connects to a bus, takes a name, and comes back after the bus was gone. */
 
+#include <stdio.h>
+
 #include "auth.h"
 #include "error.h"
 #include "link.h"
@@ -138,14 +140,19 @@ static int add_objects(Link *link)
 static int set_address(sd_bus *bus, const char *where)
 {
         const char *address = where;
+        char text[256];
 
         if (streq(where, "system")) {
                 address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
                 address = address ? address : "unix:path=/run/dbus/system_bus_socket";
         } else if (streq(where, "session")) {
+                const char *runtime = getenv("XDG_RUNTIME_DIR");
+
                 address = getenv("DBUS_SESSION_BUS_ADDRESS");
-                if (!address)
+                if (!address && !runtime)
                         return -ENOMEDIUM;
+                (void)snprintf(text, sizeof(text), "unix:path=%s/bus", runtime ? runtime : "");
+                address = address ? address : text;
         }
         return sd_bus_set_address(bus, address);
 }
@@ -171,7 +178,8 @@ static int connect_bus(Link *link, ch_error **err)
         if (r < 0) {
                 link->bus = sd_bus_close_unref(link->bus);
                 return error_set(err, CH_ERROR_FAILED, -r, where,
-                                 r == -ENOMEDIUM ? "no bus: DBUS_SESSION_BUS_ADDRESS is not set"
+                                 r == -ENOMEDIUM ? "no bus: neither DBUS_SESSION_BUS_ADDRESS nor "
+                                                   "XDG_RUNTIME_DIR is set"
                                                  : "no connection to the bus (%s): start "
                                                    "dbus-daemon or dbus-broker, or "
                                                    "give another with --bus=",

@@ -19,6 +19,7 @@ enum {
         ARG_STATE,
         ARG_CHECK_CONFIG,
         ARG_ANY_FS,
+        ARG_USER,
         ARG_VERSION,
 };
 
@@ -30,6 +31,7 @@ static const struct option arguments[] = {
         { "state",        required_argument, NULL, ARG_STATE       },
         { "check-config", no_argument,       NULL, ARG_CHECK_CONFIG},
         { "any-fs",       no_argument,       NULL, ARG_ANY_FS      },
+        { "user",         no_argument,       NULL, ARG_USER        },
         { "version",      no_argument,       NULL, ARG_VERSION     },
         { "help",         no_argument,       NULL, 'h'             },
         { NULL,           0,                 NULL, 0               },
@@ -45,6 +47,10 @@ static void print_help(void)
                "  --mode=MODE       root, delegated or private (Mode=)\n"
                "  --bus=BUS         system, session or a D-Bus address (Bus=)\n"
                "  --state=DIRECTORY lock and journal (StateDirectory=)\n"
+               "  --user            a user's own instance on the session bus, in the subtree that the "
+               "system's\n"
+               "                    instance gave him (Users=); reads\n"
+               "                    ~/.config/chargehand/chargehand.conf\n"
                "  --check-config    say what is wrong with the configuration, and exit\n"
                "  --any-fs          for tests: the root may be a plain directory\n"
                "  --version         print the version\n"
@@ -75,6 +81,9 @@ static int parse_arguments(int argc, char **argv, ManagerOptions *options, int *
                         break;
                 case ARG_ANY_FS:
                         options->any_fs = 1;
+                        break;
+                case ARG_USER:
+                        options->is_user = 1;
                         break;
                 case ARG_VERSION:
                         printf("chargehandd %s\n", manager_version());

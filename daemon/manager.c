@@ -16,6 +16,7 @@
 #include "setup.h"
 #include "stray.h"
 #include "systemd1/face.h"
+#include "systemd1/user.h"
 #include "util.h"
 
 #ifndef CHARGEHAND_VERSION
@@ -48,12 +49,19 @@ int manager_load_conf(const ManagerOptions *options, Conf **ret, ch_error **err)
                 { "StateDirectory", options->state_directory},
         };
         _cleanup_(conf_freep) Conf *conf = NULL;
+        _cleanup_(freep) char *own_file = NULL;
+        const char *file = options->conf_file;
         int r;
 
         r = conf_new(&conf);
+        if (r >= 0 && options->is_user && !file)
+                r = user_conf_file(&own_file);
         if (r < 0)
                 return error_errno(err, r, NULL, "reading the configuration");
-        r = conf_read(conf, options->conf_file, err);
+        if (options->is_user)
+                r = user_conf_defaults(conf, err);
+        if (r >= 0 && !(options->is_user && !file && !own_file))
+                r = conf_read(conf, file ? file : own_file, err);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(overrides); i++)
                 if (overrides[i].value)
                         r = conf_set(conf, "Daemon", overrides[i].key, overrides[i].value, err);
@@ -122,11 +130,15 @@ Manager *manager_free(Manager *manager)
         return NULL;
 }
 
+static void on_group_opened(Group *group, int fd, void *userdata)
+{
+        watches_add_open(((Manager *)userdata)->watches, group, fd);
+}
+
 static void on_group_added(Group *group, void *userdata)
 {
         Manager *manager = userdata;
 
-        watches_add(manager->watches, group);
         bus_emit_group(manager->bus, "GroupNew", group);
         OBSERVE(manager, group_added, group);
 }
@@ -266,6 +278,7 @@ static int start_model(Manager *manager, ch_error **err)
                 .changed = on_group_changed,
                 .oom = on_group_oom,
                 .userdata = manager,
+                .opened = on_group_opened,
         };
         int r;
 
@@ -440,6 +453,8 @@ int manager_start(Manager *manager, ch_error **err)
         if (r < 0)
                 return error_errno(err, r, NULL, "starting");
         r = setup_state(manager, err);
+        if (r >= 0 && manager->options.is_user)
+                r = user_enter(manager->conf, err);
         if (r >= 0)
                 r = setup_tree(manager, err);
         if (r < 0)

@@ -27,6 +27,7 @@ typedef struct ManagerOptions {
         const char *conf_file;                           /* NULL: the default place */
         const char *root, *mode, *bus, *state_directory; /* override the file; NULL: not given */
         int any_fs;                                      /* tests: the root need not be cgroup2 */
+        int is_user;                                     /* a user's own instance */
 } ManagerOptions;
 
 /* Somebody else who wants to know what becomes of groups and clients; on the loop. Any may be NULL. */

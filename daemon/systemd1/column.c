@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a unit tells of itself beside the values it was given. */
 
+#include <stdio.h>
 #include <time.h>
 
 #include "column.h"
@@ -20,13 +21,41 @@ APPEND(append_names)
         return sd_bus_message_append(reply, "as", 1, subject->name);
 }
 
+static const struct {
+        const char *name, *description;
+} known_slices[] = {
+        {"-.slice",           "Root Slice"                         },
+        { "system.slice",     "System Slice"                       },
+        { "user.slice",       "User and Session Slice"             },
+        { "machine.slice",    "Virtual Machine and Container Slice"},
+        { "app.slice",        "User Application Slice"             },
+        { "background.slice", "User Background Tasks Slice"        },
+        { "session.slice",    "User Core Session Slice"            },
+};
+
+const char *unit_description(const Unit *unit)
+{
+        static char text[sizeof("Slice ") + 4096];
+        const char *given = property_get_text(&unit->properties, PROP_DESCRIPTION), *at;
+        size_t n;
+
+        if (*given || unit->kind != UNIT_SLICE)
+                return *given ? given : unit->name;
+        for (size_t i = 0; i < ELEMENTSOF(known_slices); i++)
+                if (streq(known_slices[i].name, unit->name))
+                        return known_slices[i].description;
+        /* "a-b.slice" is "Slice /a/b" */
+        n = (size_t)snprintf(text, sizeof(text), "Slice /");
+        for (at = unit->name; *at && !streq(at, ".slice"); at++)
+                text[n++] = *at == '-' ? '/' : *at;
+        text[n] = '\0';
+        return text;
+}
+
 APPEND(append_description)
 {
-        const char *text = subject->unit
-                                   ? property_get_text(&subject->unit->properties, PROP_DESCRIPTION)
-                                   : "";
-
-        return sd_bus_message_append(reply, "s", *text ? text : subject->name);
+        return sd_bus_message_append(
+                reply, "s", subject->unit ? unit_description(subject->unit) : subject->name);
 }
 
 APPEND(append_load_state)

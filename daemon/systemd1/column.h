@@ -28,6 +28,8 @@ typedef struct Column {
         uint64_t number;
         const char *text;
 } Column;
+/* Description=, or what a unit without one is called. Valid until the next call. */
+const char *unit_description(const Unit *unit);
 /* NULL after the last one. */
 const Column *column_get(size_t index);
 const Column *column_find(const char *name, unsigned where);

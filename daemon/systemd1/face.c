@@ -13,6 +13,7 @@
 #include "start.h"
 #include "stop.h"
 #include "systemd1-names.h"
+#include "user.h"
 #include "util.h"
 #include "vtables.h"
 
@@ -133,7 +134,7 @@ static int connect_bus(Face *face, ch_error **err)
         LinkOptions options = {
                 .address = face->manager->conf->bus,
                 .name = SD1_BUS_NAME,
-                .policy = "org.freedesktop.systemd1.conf",
+                .policy = "org.chargehand1.systemd1.conf",
                 .clients = face->manager->clients,
                 .event = face->manager->event,
                 .add_objects = add_objects,
@@ -264,6 +265,8 @@ int face_new(Manager *manager, Face **ret, ch_error **err)
                 return error_errno(err, ENOMEM, NULL, "starting the systemd1 face");
         face->manager = manager;
         face->is_user = geteuid() != 0;
+        if (manager->options.is_user)
+                face->attach_outside = user_attach_outside;
         r = start_model(face);
         if (r >= 0)
                 r = listen_private(face, err);
@@ -291,6 +294,8 @@ Face *face_free(Face *face)
         face->link = link_free(face->link);
         face->private_ = private_free(face->private_);
         vtables_done(face);
+        if (face->attach_outside)
+                user_done();
         /* work that hangs in the kernel keeps what it uses until the process ends */
         if (pool_n_active(face->manager->workers) > 0)
                 return NULL;

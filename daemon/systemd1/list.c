@@ -6,6 +6,7 @@
 
 #include <fnmatch.h>
 
+#include "column.h"
 #include "private.h"
 #include "systemd1-names.h"
 #include "util.h"
@@ -92,17 +93,16 @@ static int has_pattern(char **patterns, const char *name)
 static int append_unit(sd_bus_message *reply, const Unit *unit)
 {
         _cleanup_(freep) char *object = unit_name_to_object(unit->name);
-        const char *description = property_get_text(&unit->properties, PROP_DESCRIPTION);
         const UnitJob *job = unit->job;
         char path[UNIT_JOB_PATH_MAX];
 
         if (!object)
                 return -ENOMEM;
-        return sd_bus_message_append(
-                reply, "(" ROW ")", unit->name, *description ? description : unit->name,
-                unit_load_state(unit), unit_active_state(unit), unit_sub_state(unit), "", object,
-                job ? job->id : 0U, job ? unit_job_type_to_string(job->type) : "",
-                job ? unit_job_path(job->id, path) : "/");
+        return sd_bus_message_append(reply, "(" ROW ")", unit->name, unit_description(unit),
+                                     unit_load_state(unit), unit_active_state(unit),
+                                     unit_sub_state(unit), "", object, job ? job->id : 0U,
+                                     job ? unit_job_type_to_string(job->type) : "",
+                                     job ? unit_job_path(job->id, path) : "/");
 }
 
 static int append_missing(sd_bus_message *reply, const char *name)
