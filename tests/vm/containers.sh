@@ -21,7 +21,7 @@ start_face() {
 # systemd1 METHOD [SIGNATURE ARGUMENT…]
 systemd1() {
         # shellcheck disable=SC2086 # three words
-        busctl --system call $SYSTEMD1 "$@"
+        busctl --system -- call $SYSTEMD1 "$@"
 }
 
 # unit_path UNIT: its object, every byte but letters and digits escaped.

@@ -45,13 +45,13 @@ suite_enter() {
 }
 
 # in_suite SUITE COMMAND…: with the environment of a plain root login there, in the same working directory (below /tmp or
-# /run). SUITE_ENV may add variables. What hangs for two minutes is ended with code 124.
+# /run). SUITE_ENV may add variables. What hangs for two minutes (SUITE_TIMEOUT) is ended with code 124.
 in_suite() {
         _s=$1
         shift
         nsenter --mount="/proc/$(cat "/run/suite-$_s")/ns/mnt" --wd="$PWD" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
                 HOME=/root LC_ALL=C.UTF-8 TERM=dumb ${SUITE_ENV:-} \
-                timeout -k 5 "$(awk -v f="${SLOW:-1}" 'BEGIN { print 120 * f }')" "$@"
+                timeout -k 5 "$(awk -v t="${SUITE_TIMEOUT:-120}" -v f="${SLOW:-1}" 'BEGIN { print t * f }')" "$@"
 }
 
 # bundle DIRECTORY COMMAND [CGROUPSPATH [RESOURCES-JSON [ANNOTATIONS-JSON]]]: an OCI bundle over the busybox root.
