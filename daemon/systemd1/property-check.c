@@ -11,6 +11,8 @@
 
 typedef int (*Check)(const Property *row, const PropertyValue *value, sd_bus_error *error);
 
+#define BAD_UNIT_SETTING "org.freedesktop.systemd1.BadUnitSetting"
+
 enum { CPUS_MAX = 8192 }; /* also of memory nodes */
 
 /* As the original names them, with those that are none in cgroup v2. */
@@ -278,17 +280,25 @@ static int check_paths(const Property *row, const PropertyValue *value, sd_bus_e
         return check_each(row, value, is_path, error);
 }
 
-/* "+needs-restart", "-needs-reload", or a list without signs */
-static int is_marker(const Property *row, const char *text, sd_bus_error *error)
-{
-        return is_word("needs-reload|needs-restart", text + (*text == '+' || *text == '-'))
-                       ? 0
-                       : -EINVAL;
-}
-
+/* Either all are to be added or taken away ("+needs-restart"), or the list is as it shall be. */
 static int check_markers(const Property *row, const PropertyValue *value, sd_bus_error *error)
 {
-        return check_each(row, value, is_marker, error);
+        Cursor cursor = cursor_of(value);
+        unsigned n = 0, n_signs = 0;
+
+        while (cursor_has(&cursor)) {
+                const char *text = cursor_text(&cursor);
+                int sign = *text == '+' || *text == '-';
+
+                if (!is_word("needs-reload|needs-restart", text + sign))
+                        return sd_bus_error_setf(error, BAD_UNIT_SETTING,
+                                                 "Unknown marker \"%s\".", text);
+                n++;
+                n_signs += (unsigned)sign;
+        }
+        if (n_signs > 0 && n_signs < n)
+                return sd_bus_error_set(error, BAD_UNIT_SETTING, "Bad marker syntax.");
+        return 0;
 }
 
 /* ---- lists of structures ---- */

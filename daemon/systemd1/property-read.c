@@ -362,5 +362,7 @@ _Static_assert(ELEMENTSOF(appends) == FROM_MAX_, "a function for each PropertySo
 int property_append(sd_bus_message *reply, const Property *row, const PropertySet *set,
                     int group_fd)
 {
-        return appends[row->source](reply, row, set, group_fd);
+        int r = appends[row->source](reply, row, set, group_fd);
+
+        return r < 0 ? r : 0;
 }

@@ -149,7 +149,10 @@ void property_set_done(PropertySet *set)
 static int value_copy(const PropertyValue *value, PropertyValue *ret)
 {
         *ret = *value;
-        if (is_inline(value->row) || !value->data)
+        if (is_inline(value->row))
+                return 0;
+        ret->data = NULL;
+        if (value->size == 0)
                 return 0;
         ret->data = malloc(value->size);
         if (!ret->data)
@@ -257,44 +260,57 @@ static int elements_init(Elements *elements, const Property *row, const Property
         return r;
 }
 
-static int elements_have(const Elements *elements, const Cursor *element)
+/* The last one that is the same. */
+static int elements_find(const Elements *elements, const Cursor *element, Cursor *ret)
 {
         Cursor cursor = cursor_of(elements->list), other;
+        int found = 0;
 
         if (elements->hash.n > 0) {
                 cursor.p = hash_get(&elements->hash, element_hash(elements->row, element));
                 if (!cursor.p)
                         return 0;
         }
-        while (next_element(elements->row, &cursor, &other))
-                if (same_element(elements->row, &other, element))
-                        return 1;
-        return 0;
+        while (next_element(elements->row, &cursor, &other)) {
+                if (!same_element(elements->row, &other, element))
+                        continue;
+                *ret = other;
+                found = 1;
+                if (elements->hash.n > 0)
+                        break; /* the hash knows the last one */
+        }
+        return found;
 }
 
-/* Appends to `ret`, which has room, the elements of `from` that `unless` (may be NULL) has not. */
-static int list_add(const Property *row, const PropertyValue *from, const PropertyValue *unless,
-                    PropertyValue *ret)
+static void list_append(PropertyValue *list, const Cursor *element)
 {
-        Cursor cursor = cursor_of(from), element;
-        Elements elements;
-        int r = elements_init(&elements, row, unless);
-
-        while (r >= 0 && next_element(row, &cursor, &element)) {
-                if (unless && elements_have(&elements, &element))
-                        continue;
-                memcpy((uint8_t *)ret->data + ret->size, element.p,
-                       (size_t)(element.end - element.p));
-                ret->size += (uint32_t)(element.end - element.p);
-        }
-        hash_done(&elements.hash);
-        return r;
+        memcpy((uint8_t *)list->data + list->size, element->p, (size_t)(element->end - element->p));
+        list->size += (uint32_t)(element->end - element->p);
 }
 
 /*
- * `old` and then `added`, without what would be in it twice: of devices the later one counts, of
- * others the earlier one stays.
+ * `old` and then `added`, nothing twice. What is in both keeps its place, and of devices takes the
+ * value that was added.
  */
+static int list_fill(const Property *row, const PropertyValue *old, const PropertyValue *added,
+                     PropertyValue *list)
+{
+        Cursor cursor = cursor_of(old), element, other;
+        Elements before, after;
+        int r = elements_init(&before, row, old), q = elements_init(&after, row, added);
+
+        while (r >= 0 && q >= 0 && next_element(row, &cursor, &element))
+                list_append(list, elements_find(&after, &element, &other) ? &other : &element);
+        cursor = cursor_of(added);
+        while (r >= 0 && q >= 0 && next_element(row, &cursor, &element))
+                if (!elements_find(&before, &element, &other) &&
+                    elements_find(&after, &element, &other) && other.p == element.p)
+                        list_append(list, &element);
+        hash_done(&before.hash);
+        hash_done(&after.hash);
+        return r < 0 ? r : q;
+}
+
 static int list_merge(const Property *row, const PropertyValue *old, const PropertyValue *added,
                       PropertyValue *ret)
 {
@@ -308,9 +324,7 @@ static int list_merge(const Property *row, const PropertyValue *old, const Prope
         list.data = malloc(old->size + added->size + 1);
         if (!list.data)
                 return -ENOMEM;
-        r = list_add(row, old, row->merge == MERGE_DEVICES ? added : NULL, &list);
-        if (r >= 0)
-                r = list_add(row, added, row->merge == MERGE_DEVICES ? NULL : old, &list);
+        r = list_fill(row, old, added, &list);
         if (r < 0)
                 free(list.data);
         else
@@ -332,11 +346,30 @@ static int set_reserve(PropertySet *set, uint32_t need)
         return 0;
 }
 
+/* `value` with what was there before, if there was; `value` is emptied then. */
+static int put_merged(const Property *row, const PropertyValue *old, PropertyValue *value,
+                      PropertyValue *ret)
+{
+        const PropertyValue none = { .row = value->row };
+        int r;
+
+        *ret = *value;
+        if (row->merge == MERGE_REPLACE || value->size == 0)
+                return 0;
+        if (value->flags & PROPERTY_VALUE_CLEAR)
+                old = NULL;
+        r = list_merge(row, old ? old : &none, value, ret);
+        if (r >= 0)
+                property_value_done(value);
+        return r;
+}
+
 int property_set_put(PropertySet *set, PropertyValue *value)
 {
         const Property *row = &rows[value->row];
         uint32_t place = find_place(set, value->row);
-        PropertyValue merged = *value;
+        int is_there = place < set->n && set->items[place].row == value->row;
+        PropertyValue merged;
         int r;
 
         if (row->bool_bit) {
@@ -346,23 +379,22 @@ int property_set_put(PropertySet *set, PropertyValue *value)
                 set->bools = value->number ? set->bools | bit : set->bools & ~bit;
                 return 0;
         }
-        if (place == set->n || set->items[place].row != value->row) {
-                r = set_reserve(set, set->n + 1);
-                if (r < 0)
-                        return r;
+        if (is_there && value->size == 0 && row->merge != MERGE_REPLACE &&
+            !(value->flags & PROPERTY_VALUE_CLEAR)) {
+                property_value_done(value);
+                return 0;
+        }
+        r = is_there ? 0 : set_reserve(set, set->n + 1);
+        if (r >= 0)
+                r = put_merged(row, is_there ? &set->items[place] : NULL, value, &merged);
+        if (r < 0)
+                return r;
+        if (is_there) {
+                property_value_done(&set->items[place]);
+        } else {
                 memmove(&set->items[place + 1], &set->items[place],
                         (set->n - place) * sizeof(*set->items));
                 set->n++;
-        } else {
-                PropertyValue *old = &set->items[place];
-
-                if (row->merge != MERGE_REPLACE && !(value->flags & PROPERTY_VALUE_CLEAR)) {
-                        r = list_merge(row, old, value, &merged);
-                        if (r < 0)
-                                return r;
-                        property_value_done(value);
-                }
-                property_value_done(old);
         }
         set->items[place] = merged;
         value->data = NULL;
@@ -385,41 +417,22 @@ void property_set_drop(PropertySet *set, unsigned id)
  * A list of devices that was cleared still has to be written once, as "no limit": its devices stay
  * as such, untold, until the next change.
  */
-static int put_tombstones(PropertySet *set, const PropertyValue *old, const PropertyValue *change)
+static void make_tombstones(PropertyValue *list)
 {
-        const Property *row = &rows[old->row];
-        PropertyValue list = { .row = old->row, .flags = PROPERTY_VALUE_CLEAR };
-        Cursor cursor;
-        int r = 0;
+        uint64_t none = UINT64_MAX;
+        Cursor cursor = cursor_of(list);
 
-        list.data = malloc(old->size + 1u);
-        if (!list.data)
-                return -ENOMEM;
-        if (row->convert != CONVERT_NONE && (change->flags & PROPERTY_VALUE_CLEAR))
-                r = list_add(row, old, change, &list);
-        if (r < 0) {
-                free(list.data);
-                return r;
-        }
-        cursor = cursor_of(&list);
         while (cursor_has(&cursor)) {
-                uint64_t none = UINT64_MAX;
-
                 (void)cursor_text(&cursor);
-                memcpy(list.data + (cursor.p - (uint8_t *)list.data), &none, sizeof(none));
+                memcpy((uint8_t *)list->data + (cursor.p - (const uint8_t *)list->data), &none,
+                       sizeof(none));
                 cursor.p += sizeof(none);
         }
-        r = property_set_put(set, &list);
-        if (r < 0)
-                property_value_done(&list);
-        return r;
 }
 
 /* Without what was written as "no limit" before. */
-static void drop_tombstones(PropertySet *set, unsigned id)
+static void drop_tombstones(PropertyValue *value)
 {
-        uint32_t place = find_place(set, id);
-        PropertyValue *value = &set->items[place];
         Cursor cursor = cursor_of(value);
         uint8_t *to = value->data;
 
@@ -437,21 +450,20 @@ static void drop_tombstones(PropertySet *set, unsigned id)
 
 static int merge_one(PropertySet *set, const PropertyValue *change)
 {
-        const PropertyValue *old = property_set_find(set, change->row);
+        uint32_t place = find_place(set, change->row);
         PropertyValue copy;
         int r = value_copy(change, &copy);
 
         if (r < 0)
                 return r;
-        if (old && streq(property_given(&rows[change->row]), "a(st)")) {
-                drop_tombstones(set, change->row);
-                if (change->flags & PROPERTY_VALUE_CLEAR) {
-                        r = put_tombstones(set, old, change);
-                        copy.flags &= (uint16_t)~PROPERTY_VALUE_CLEAR;
-                }
+        if (place < set->n && set->items[place].row == change->row &&
+            streq(property_given(&rows[change->row]), "a(st)")) {
+                drop_tombstones(&set->items[place]);
+                if (change->flags & PROPERTY_VALUE_CLEAR)
+                        make_tombstones(&set->items[place]);
+                copy.flags = 0;
         }
-        if (r >= 0)
-                r = property_set_put(set, &copy);
+        r = property_set_put(set, &copy);
         if (r < 0)
                 property_value_done(&copy);
         else
