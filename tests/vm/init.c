@@ -337,6 +337,7 @@ static void become_systemd(void) {
                 fprintf(stderr, "init: cannot write the units of the case: %s\n", strerror(errno));
         mkdir("/lib/modules", 0755);
         (void) mount(PAYLOAD "/lib/modules", "/lib/modules", NULL, MS_BIND, NULL);
+        (void) unlink(PAYLOAD "/system.d/org.freedesktop.systemd1.conf"); /* systemd has its own */
         (void) mount(PAYLOAD "/system.d", "/etc/dbus-1/system.d", NULL, MS_BIND, NULL);
         execl("/lib/systemd/systemd", "systemd", "--unit=chargehand-case.target", "--show-status=no", NULL);
         fprintf(stderr, "init: no systemd in this image: %s\n", strerror(errno));
