@@ -13,7 +13,7 @@
 #include "vtables.h"
 
 #define AT_ONCE   256 /* rows */
-#define LISTS_MAX 64  /* long ones under way, of everybody together */
+#define LISTS_MAX 4   /* long ones under way for one client */
 #define ROW       "ssssssouso"
 
 typedef struct List {
@@ -27,10 +27,7 @@ typedef struct List {
         int only_named; /* names that no unit has are listed too */
 } List;
 
-static struct {
-        List *first;
-        unsigned n;
-} under_way;
+static List *under_way;
 
 static char **strv_free(char **strings)
 {
@@ -45,10 +42,9 @@ static List *list_free(List *list)
         if (!list)
                 return NULL;
         if (list->next) {
-                *(list->before ? &list->before->after : &under_way.first) = list->after;
+                *(list->before ? &list->before->after : &under_way) = list->after;
                 if (list->after)
                         list->after->before = list->before;
-                under_way.n--;
         }
         sd_event_source_disable_unref(list->next);
         sd_bus_message_unref(list->call);
@@ -184,23 +180,35 @@ static int note_names(List *list)
         return 0;
 }
 
+/* Of the client that sent the message. */
+static unsigned count_lists(sd_bus_message *call)
+{
+        const char *client = client_name_of(call);
+        unsigned n = 0;
+
+        for (const List *list = under_way; list; list = list->after)
+                n += sd_bus_message_get_bus(list->call) == sd_bus_message_get_bus(call) &&
+                     streq(client_name_of(list->call), client);
+        return n;
+}
+
 static int go_on_later(Request *request, List *list)
 {
         sd_event *event = request->manager->event;
         int r = list->only_named ? 0 : note_names(list);
 
-        if (r >= 0 && under_way.n >= LISTS_MAX)
+        if (r >= 0 && count_lists(request->message) >= LISTS_MAX)
                 return face_fail(request, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                 "%u long lists are being made: wait for some.", under_way.n);
+                                 "%d long lists are being made for this connection: wait for some.",
+                                 LISTS_MAX);
         if (r >= 0)
                 r = sd_event_add_defer(event, &list->next, on_next, list);
         if (r < 0)
                 return r;
-        list->after = under_way.first;
+        list->after = under_way;
         if (list->after)
                 list->after->before = list;
-        under_way.first = list;
-        under_way.n++;
+        under_way = list;
         /* behind what others wait for */
         (void)sd_event_source_set_priority(list->next, SD_EVENT_PRIORITY_NORMAL + 5);
         (void)sd_event_source_set_enabled(list->next, SD_EVENT_ONESHOT);
@@ -237,8 +245,8 @@ static int list_units(Request *request, List *list)
 
 void lists_drop(void)
 {
-        while (under_way.first)
-                list_free(under_way.first);
+        while (under_way)
+                list_free(under_way);
 }
 
 /* ---- the methods ---- */

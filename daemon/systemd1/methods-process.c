@@ -235,7 +235,6 @@ static int finish(Request *request)
 
 int method_get_unit_processes(Request *request)
 {
-        const Face *face = face_of(request);
         const char *name = request->path;
         const Unit *unit;
         char *path;
@@ -243,7 +242,7 @@ int method_get_unit_processes(Request *request)
 
         if (r < 0)
                 return request_bad_arguments(request, r, "name");
-        unit = *name ? units_find(face->units, name)
+        unit = *name ? units_find_active(face_of(request), name)
                      : face_unit_of_pid(face_of(request), request->client->pid);
         if (!unit)
                 return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Unit %s not loaded.", name);

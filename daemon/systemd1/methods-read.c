@@ -28,6 +28,16 @@ static int bad_name(Request *request, const char *name)
         return face_fail(request, SD_BUS_ERROR_INVALID_ARGS, "Unit name %s is not valid.", name);
 }
 
+/* A slice that is there counts, also when nobody looked at it yet. */
+Unit *units_find_active(Face *face, const char *name)
+{
+        Unit *unit = units_find(face->units, name);
+
+        if (!unit && units_load(face->units, name, &unit) >= 0 && !unit_is_active(unit))
+                unit = NULL; /* dropped at the end of the turn */
+        return unit;
+}
+
 /* The unit that is named by the first argument; "" is the caller's. `name` is the argument. */
 static int read_unit(Request *request, const char **ret_name, Unit **ret)
 {
@@ -38,7 +48,7 @@ static int read_unit(Request *request, const char **ret_name, Unit **ret)
         if (r < 0)
                 return request_bad_arguments(request, r, "name");
         *ret_name = name;
-        *ret = *name ? units_find(face->units, name) : face_unit_of_pid(face, request->client->pid);
+        *ret = *name ? units_find_active(face, name) : face_unit_of_pid(face, request->client->pid);
         if (!*ret && !*name)
                 return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Client not member of any unit.");
         if (!*ret && !unit_name_is_valid(name))

@@ -305,6 +305,18 @@ static void refuse(Private *private_, const struct ucred *who, const char *why)
         private_->refused = 1;
 }
 
+/* Those who connect and say nothing are in nobody's way: the oldest of them goes. */
+static void make_room(Private *private_)
+{
+        Peer *silent = NULL;
+
+        for (Peer *peer = private_->peers; peer; peer = peer->next)
+                if (sd_bus_is_ready(peer->bus) <= 0)
+                        silent = peer;
+        if (silent)
+                peer_free(silent);
+}
+
 /* Takes the fd. */
 static void add_peer(Private *private_, int fd)
 {
@@ -312,6 +324,8 @@ static void add_peer(Private *private_, int fd)
         socklen_t size = sizeof(who);
         Peer *peer = NULL;
 
+        if (private_->n_peers >= PEERS_MAX)
+                make_room(private_);
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || !uid_is_master(who.uid))
                 refuse(private_, &who, "only root and the daemon's own user may come this way");
         else if (private_->n_peers >= PEERS_MAX)

@@ -22,6 +22,8 @@ int unit_append_changed(sd_bus_message *signal, const char *interface, const voi
 int job_append_changed(sd_bus_message *signal, const char *interface, const void *job);
 
 /* ---- methods-read.c: nothing changes, everybody may ---- */
+/* NULL: no such unit is loaded, or a slice that is not there. */
+Unit *units_find_active(Face *face, const char *name);
 int method_get_unit(Request *request);
 int method_load_unit(Request *request);
 int method_get_unit_by_pid(Request *request);
