@@ -130,15 +130,11 @@ Manager *manager_free(Manager *manager)
         return NULL;
 }
 
-static void on_group_opened(Group *group, int fd, void *userdata)
-{
-        watches_add_open(((Manager *)userdata)->watches, group, fd);
-}
-
 static void on_group_added(Group *group, void *userdata)
 {
         Manager *manager = userdata;
 
+        watches_add(manager->watches, group);
         bus_emit_group(manager->bus, "GroupNew", group);
         OBSERVE(manager, group_added, group);
 }
@@ -278,7 +274,6 @@ static int start_model(Manager *manager, ch_error **err)
                 .changed = on_group_changed,
                 .oom = on_group_oom,
                 .userdata = manager,
-                .opened = on_group_opened,
         };
         int r;
 
