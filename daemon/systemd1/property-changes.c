@@ -23,9 +23,18 @@ static int may_set(const Property *row, UnitKind kind, int is_new)
         return (row->flags & where) && (row->flags & (is_new ? PROPERTY_NEW : PROPERTY_LIVE));
 }
 
-/* The value of a row that stands for another one. */
-static int retarget(const Property *row, PropertyValue *value)
+/* The value as it is kept: of the row that this one stands for; truth in one spelling. */
+static int normalize(const Property *row, PropertyValue *value)
 {
+        if (row->check == CHECK_WATCH && text_to_truth(value->data) >= 0) {
+                char *word = strdup(text_to_truth(value->data) ? "yes" : "no");
+
+                if (!word)
+                        return -ENOMEM;
+                free(value->data);
+                value->data = word;
+                value->size = (uint32_t)strlen(word) + 1;
+        }
         if (row->target < 0)
                 return 0;
         if (row->scale == SCALE_MEMORY)
@@ -71,7 +80,7 @@ static int read_value(sd_bus_message *message, const Property *row, UnitKind kin
         if (r >= 0)
                 r = property_check(row, &value, error);
         if (r >= 0)
-                r = retarget(row, &value);
+                r = normalize(row, &value);
         if (r >= 0)
                 r = put_delegation(&changes->set, &value);
         if (r < 0)

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "property-row.h"
@@ -55,10 +56,21 @@ static int check_words(const Property *row, const PropertyValue *value, sd_bus_e
         return is_word(row->words, text_of(value)) ? 0 : -EINVAL;
 }
 
-static int check_words_or_empty(const Property *row, const PropertyValue *value,
-                                sd_bus_error *error)
+int text_to_truth(const char *text)
 {
-        return *text_of(value) ? check_words(row, value, error) : 0;
+        static const char *const words[] = { "0|no|n|false|f|off", "1|yes|y|true|t|on" };
+
+        for (int i = 0; i < 2; i++)
+                if (is_word(words[i], text))
+                        return i;
+        return -EINVAL;
+}
+
+static int check_watch(const Property *row, const PropertyValue *value, sd_bus_error *error)
+{
+        if (!*text_of(value) || text_to_truth(text_of(value)) >= 0)
+                return 0;
+        return check_words(row, value, error);
 }
 
 static int invalid_setting(const Property *row, const char *text, sd_bus_error *error)
@@ -101,6 +113,22 @@ static int check_quota(const Property *row, const PropertyValue *value, sd_bus_e
                 return 0;
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s= value out of range",
                                  row->name);
+}
+
+static int check_a_second(const Property *row, const PropertyValue *value, sd_bus_error *error)
+{
+        unsigned usec = (unsigned)value->number;
+        char text[32] = "0";
+
+        if (value->number >= 1000000)
+                return 0;
+        if (usec > 0 && usec < 1000)
+                (void)snprintf(text, sizeof(text), "%uus", usec);
+        else if (usec > 0)
+                (void)snprintf(text, sizeof(text), usec % 1000 ? "%ums %uus" : "%ums", usec / 1000,
+                               usec % 1000);
+        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                 "%s= must be at least 1s, got %s", row->name, text);
 }
 
 static int check_cpus(const Property *row, const PropertyValue *value, sd_bus_error *error)
@@ -485,11 +513,12 @@ static int check_nft_sets(const Property *row, const PropertyValue *value, sd_bu
 static const Check checks[] = {
         [CHECK_ANY] = check_any,
         [CHECK_WORDS] = check_words,
-        [CHECK_WORDS_OR_EMPTY] = check_words_or_empty,
+        [CHECK_WATCH] = check_watch,
         [CHECK_SETTING] = check_setting,
         [CHECK_RANGE] = check_range,
         [CHECK_TASKS_SCALE] = check_tasks_scale,
         [CHECK_QUOTA] = check_quota,
+        [CHECK_A_SECOND] = check_a_second,
         [CHECK_CPUS] = check_cpus,
         [CHECK_EXIT_STATUS] = check_exit_status,
         [CHECK_SIGNAL] = check_signal,

@@ -110,7 +110,7 @@ static int append_default(sd_bus_message *reply, const Property *row)
 }
 
 /* a(st) without what is "no limit" */
-static int append_limits(sd_bus_message *reply, const PropertyValue *value, const Property *row)
+static int append_limits(sd_bus_message *reply, const PropertyValue *value)
 {
         Cursor cursor = cursor_of(value);
         int r = sd_bus_message_open_container(reply, 'a', "(st)");
@@ -119,7 +119,7 @@ static int append_limits(sd_bus_message *reply, const PropertyValue *value, cons
                 const char *path = cursor_text(&cursor);
                 uint64_t limit = cursor_number(&cursor, 't');
 
-                if (limit != UINT64_MAX || row->convert == CONVERT_IO_LATENCY)
+                if (limit != UINT64_MAX)
                         r = sd_bus_message_append(reply, "(st)", path, limit);
         }
         return r < 0 ? r : sd_bus_message_close_container(reply);
@@ -140,27 +140,69 @@ static int append_set(sd_bus_message *reply, const Property *row, const Property
         if (!value)
                 return append_default(reply, row);
         if (row->convert != CONVERT_NONE && row->merge == MERGE_DEVICES)
-                return append_limits(reply, value, row);
+                return append_limits(reply, value);
         return value_append(reply, row->signature, value);
 }
 
 /* "rwm" in the original's order, whatever was given */
+static int append_device(sd_bus_message *reply, Cursor device)
+{
+        const char *path = cursor_text(&device), *what = cursor_text(&device);
+        char text[4] = "", *to = text;
+
+        for (const char *p = "rwm"; *p; p++)
+                if (!*what || strchr(what, *p))
+                        *to++ = *p;
+        return sd_bus_message_append(reply, "(ss)", path, text);
+}
+
+/* The newest first, as in the original */
 static int append_devices(sd_bus_message *reply, const Property *row, const PropertySet *set,
                           int group_fd)
 {
         Cursor cursor = cursor_of(property_set_find(set, property_id(row)));
+        _cleanup_(freep) Cursor *devices = NULL;
+        size_t n = 0, allocated = 0;
         int r = sd_bus_message_open_container(reply, 'a', "(ss)");
 
         while (r >= 0 && cursor_has(&cursor)) {
-                const char *path = cursor_text(&cursor), *what = cursor_text(&cursor);
-                char text[4] = "", *to = text;
-
-                for (const char *p = "rwm"; *p; p++)
-                        if (!*what || strchr(what, *p))
-                                *to++ = *p;
-                r = sd_bus_message_append(reply, "(ss)", path, text);
+                r = array_reserve(&devices, &allocated, n + 1, sizeof(*devices));
+                if (r >= 0)
+                        devices[n++] = cursor;
+                cursor_skip(&cursor, "(ss)");
         }
+        while (r >= 0 && n > 0)
+                r = append_device(reply, devices[--n]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* In whole words of 64 CPUs; none at all is no word. */
+static int append_bits(sd_bus_message *reply, const uint8_t *bytes, size_t size)
+{
+        enum { WORD = 8 };
+        uint8_t *to;
+        void *array;
+        size_t words;
+        int r;
+
+        while (size > 0 && bytes[size - 1] == 0)
+                size--;
+        words = (size + WORD - 1) / WORD * WORD;
+        r = sd_bus_message_append_array_space(reply, 'y', words, &array);
+        if (r < 0 || words == 0)
+                return r;
+        to = array;
+        memset(to, 0, words);
+        memcpy(to, bytes, size);
+        return 0;
+}
+
+static int append_mask(sd_bus_message *reply, const Property *row, const PropertySet *set,
+                       int group_fd)
+{
+        const PropertyValue *mask = property_set_find(set, property_id(row));
+
+        return append_bits(reply, mask ? mask->data : NULL, mask ? mask->size : 0);
 }
 
 /* Nothing is tested here: the last member is 0. */
@@ -252,7 +294,7 @@ static int append_io_stat(sd_bus_message *reply, const Property *row, const Prop
         return append_u64(reply, sum);
 }
 
-/* "0-3,8" as a mask, as short as it can be */
+/* "0-3,8" as a mask */
 static int append_cpus(sd_bus_message *reply, const Property *row, const PropertySet *set,
                        int group_fd)
 {
@@ -261,19 +303,16 @@ static int append_cpus(sd_bus_message *reply, const Property *row, const Propert
         uint8_t mask[CPUS_MAX / 8] = { 0 };
         const char *p = text ? text : "";
         uint64_t first, last;
-        size_t size = 0;
 
         while (parse_u64(p, &first, &p) >= 0) {
                 last = first;
                 if (*p == '-' && parse_u64(p + 1, &last, &p) < 0)
                         break;
-                for (uint64_t i = first; i <= last && i < CPUS_MAX; i++) {
+                for (uint64_t i = first; i <= last && i < CPUS_MAX; i++)
                         mask[i / 8] |= (uint8_t)(1 << i % 8);
-                        size = i / 8 + 1 > size ? (size_t)(i / 8 + 1) : size;
-                }
                 p += *p == ',';
         }
-        return sd_bus_message_append_array(reply, 'y', mask, size);
+        return append_bits(reply, mask, sizeof(mask));
 }
 
 /* The lowest limit of the group and those above it; memory also ends where the machine's does. */
@@ -348,6 +387,7 @@ static const Append appends[] = {
         [FROM_DELEGATE] = append_delegate,
         [FROM_INTERFACES] = append_interfaces,
         [FROM_DEVICE_ALLOW] = append_devices,
+        [FROM_MASK] = append_mask,
         [FROM_RESTART_SIGNAL] = append_restart_signal,
         [FROM_NUMBER] = append_number,
         [FROM_CPU_USAGE] = append_cpu_usage,

@@ -24,11 +24,12 @@ enum {
 typedef enum PropertyCheck {
         CHECK_ANY,
         CHECK_WORDS,          /* of .words, else -EINVAL */
-        CHECK_WORDS_OR_EMPTY,
+        CHECK_WATCH,          /* .words, a truth value, or nothing */
         CHECK_SETTING,        /* of .words, else "Invalid NAME setting: TEXT" */
         CHECK_RANGE,          /* .min to .max, or UINT64_MAX */
         CHECK_TASKS_SCALE,
         CHECK_QUOTA,
+        CHECK_A_SECOND,       /* or more */
         CHECK_CPUS,
         CHECK_EXIT_STATUS,
         CHECK_SIGNAL,
@@ -79,7 +80,8 @@ typedef enum PropertySource {
         FROM_CONDITIONS,     /* the set, with one more member each */
         FROM_DELEGATE,       /* the set, or all controllers */
         FROM_INTERFACES,     /* the set; the empty one is (false, []) */
-        FROM_DEVICE_ALLOW,   /* the set, letters in order */
+        FROM_DEVICE_ALLOW,   /* the set, newest first, letters in order */
+        FROM_MASK,           /* the set, in words of eight bytes */
         FROM_RESTART_SIGNAL, /* the set, else KillSignal */
         FROM_NUMBER,         /* from here on: the group's files */
         FROM_CPU_USAGE,
@@ -173,6 +175,8 @@ void value_finish(ValueBuffer *buffer, const char *signature, PropertyValue *ret
 /* What is wrong before the value is looked at. */
 int property_check_kind(const Property *row, UnitKind kind, sd_bus_error *error);
 int property_check(const Property *row, const PropertyValue *value, sd_bus_error *error);
+/* 1, 0, or -EINVAL for no truth value */
+int text_to_truth(const char *text);
 
 /* ---- property-pids.c ---- */
 int pids_add(PropertyChanges *changes, sd_bus_message *message, pid_t caller, sd_bus_error *error);

@@ -146,6 +146,11 @@ void property_set_done(PropertySet *set)
         *set = (PropertySet){ 0 };
 }
 
+int property_set_is_empty(const PropertySet *set)
+{
+        return set->n == 0 && set->bools_given == 0;
+}
+
 static int value_copy(const PropertyValue *value, PropertyValue *ret)
 {
         *ret = *value;

@@ -50,6 +50,7 @@ typedef struct PropertySet {
         uint32_t bools_given, bools;
 } PropertySet;
 void property_set_done(PropertySet *set);
+int property_set_is_empty(const PropertySet *set);
 /* -ENOMEM leaves `ret` alone. */
 int property_set_copy(const PropertySet *set, PropertySet *ret);
 

@@ -83,7 +83,7 @@ static int set_commit(Request *request)
         r = units_load(face->units, call->name, &unit);
         if (r < 0)
                 return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Unit %s not found.", call->name);
-        if (call->changes.set.n == 0)
+        if (property_set_is_empty(&call->changes.set))
                 return request_reply(request, NULL);
         r = property_set_merge(&unit->properties, &call->changes);
         if (r >= 0)

@@ -132,3 +132,57 @@ sd_bus_message *call_reply_read(Call *call)
         good(sd_bus_message_rewind(call->reply, 1));
         return call->reply;
 }
+
+void assert_writes(const PropertySet *set, const PropertySet *changes, const char *expected)
+{
+        _cleanup_(writes_donep) FileWrites writes = { 0 };
+        char text[2048] = "";
+
+        assert_int_equal(property_file_writes(set, changes, &writes), 0);
+        for (size_t i = 0; i < writes.n; i++)
+                (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s=%s",
+                               i ? "; " : "", writes.items[i].attr->file, writes.items[i].text);
+        assert_string_equal(text, expected);
+}
+
+void assert_set(Call *call, PropertySet *set, const char *writes)
+{
+        _cleanup_(changes_donep) PropertyChanges changes = { 0 };
+
+        if (call_read(call, UNIT_SCOPE, 0, &changes) < 0)
+                fail_msg("refused: %s", call_error(call));
+        assert_int_equal(property_set_merge(set, &changes), 0);
+        assert_writes(set, &changes.set, writes);
+}
+
+void assert_refused(Call *call, UnitKind kind, int is_new, const char *error)
+{
+        PropertyChanges changes = { 0 };
+
+        assert_true(call_read(call, kind, is_new, &changes) < 0);
+        assert_string_equal(call_error(call), error);
+        assert_int_equal(changes.set.n, 0);
+        assert_null(changes.pids);
+}
+
+void call_add_rare(Call *call)
+{
+        call_add(call, "Conditions", "a(sbbs)", 2, "ConditionPathExists", 0, 1, "/etc", "ConditionHost", 1,
+                 0, "a b");
+        call_add(call, "Asserts", "a(sbbs)", 0);
+        call_add(call, "IPAddressAllow", "a(iayu)", 1, 2, 4, 10, 0, 0, 1, 8);
+        call_add(call, "IPAddressDeny", "a(iayu)", 0);
+        call_add(call, "SocketBindAllow", "a(iiqq)", 2, 0, 0, 0, 0, 2, 6, 1, 80);
+        call_add(call, "RestrictNetworkInterfaces", "(bas)", 1, 2, "lo", "eth0");
+        call_add(call, "NFTSet", "a(iiss)", 1, 1, 1, "filter", "a_set");
+        call_add(call, "Documentation", "as", 2, "man:a(1)", "http://b c%");
+        call_add(call, "BPFProgram", "a(ss)", 1, "device", "/sys/fs/bpf/x");
+        call_add(call, "IODeviceLatencyTargetUSec", "a(st)", 1, "7:250", UINT64_C(9));
+        call_add(call, "AllowedCPUs", "ay", 2, 0x0f, 0x00);
+        call_add(call, "KillSignal", "i", 13);
+        call_add(call, "FailureActionExitStatus", "i", -1);
+        call_add(call, "Description", "s", "two\nlines 100%");
+        call_add(call, "Delegate", "b", 1);
+        call_add(call, "SendSIGKILL", "b", 0);
+        call_add(call, "MemoryMax", "t", UINT64_MAX);
+}

@@ -13,7 +13,30 @@
 
 #include "../../daemon/systemd1/property-row.h"
 
+#define INVALID  "org.freedesktop.DBus.Error.InvalidArgs: "
+#define FAILED   "Failed to set unit properties: "
+#define RANGE(n) INVALID "Value specified in " n " is out of range"
+#define MAX      UINT64_MAX
+
 typedef struct Call Call;
+
+static inline void set_donep(PropertySet *set)
+{
+        property_set_done(set);
+}
+
+static inline void changes_donep(PropertyChanges *changes)
+{
+        property_changes_done(changes);
+}
+
+static inline void writes_donep(FileWrites *writes)
+{
+        file_writes_done(writes);
+}
+
+/* What several of the tests give: a call with one of each rare type. */
+void call_add_rare(Call *call);
 
 /* An open list a(sv) */
 Call *call_new(void);
@@ -32,6 +55,12 @@ sd_bus_message *call_message(Call *call);
 int call_read(Call *call, UnitKind kind, int is_new, PropertyChanges *ret);
 /* "NAME: MESSAGE" of the error that call_read() gave, "" if none */
 const char *call_error(Call *call);
+/* It is refused, with this error, and leaves nothing. */
+void assert_refused(Call *call, UnitKind kind, int is_new, const char *error);
+/* What is to be written: "file=text; file=text", in order */
+void assert_writes(const PropertySet *set, const PropertySet *changes, const char *expected);
+/* Reads the call as for a live scope, merges it and compares what is to be written. */
+void assert_set(Call *call, PropertySet *set, const char *writes);
 /* An empty message to append to, and what is in it, from its beginning. Freed with the call. */
 sd_bus_message *call_reply(Call *call);
 sd_bus_message *call_reply_read(Call *call);
