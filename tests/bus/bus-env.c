@@ -235,6 +235,18 @@ void env_connect(Env *env)
                                         env) >= 0);
 }
 
+/* Which names a sender has is unknown here: what the bus sends us for this match, on_signal() gets
+ * by the other one. */
+void env_listen(Env *env, const char *name)
+{
+        char rule[128];
+
+        (void)snprintf(rule, sizeof(rule), "type='signal',sender='%s'", name);
+        assert_true(sd_bus_call_method(env->client, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                       "org.freedesktop.DBus", "AddMatch", NULL, NULL, "s",
+                                       rule) >= 0);
+}
+
 static void fill_arguments(Env *env, char *argv[32], va_list args)
 {
         char *text;

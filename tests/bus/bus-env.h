@@ -50,6 +50,8 @@ int env_run_daemon(Env *env, char **ret_said, ...) __attribute__((sentinel));
 /* Its exit code; -signal when a signal ended it. */
 int env_stop_daemon(Env *env, int signum);
 void env_connect(Env *env);
+/* Signals of another name too, for env_count() and the like. */
+void env_listen(Env *env, const char *name);
 
 /* Calls of the manager. `types` as sd_bus_message_append(); the reply must be freed. */
 sd_bus_message *env_call(Env *env, const char *member, const char *types, ...);

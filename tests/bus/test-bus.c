@@ -41,5 +41,14 @@ int main(int argc, char **argv)
         if (streq(argv[2], "contract"))
                 return _cmocka_run_group_tests("contract", contract_tests, n_contract_tests, NULL,
                                                NULL);
+        if (streq(argv[2], "systemd1-read"))
+                return _cmocka_run_group_tests("systemd1-read", systemd1_read_tests,
+                                               n_systemd1_read_tests, NULL, NULL);
+        if (streq(argv[2], "systemd1-bad-clients"))
+                return _cmocka_run_group_tests("systemd1-bad-clients", systemd1_bad_tests,
+                                               n_systemd1_bad_tests, NULL, NULL);
+        if (streq(argv[2], "systemd1-units"))
+                return _cmocka_run_group_tests("systemd1-units", systemd1_unit_tests,
+                                               n_systemd1_unit_tests, NULL, NULL);
         return _cmocka_run_group_tests("moves", move_tests, n_move_tests, NULL, NULL);
 }
