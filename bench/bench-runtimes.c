@@ -5,7 +5,8 @@
  *     bench-runtimes [--bus ADDRESS | --peer ADDRESS] CASE ARG…
  *
  *     units EXISTING N           beside EXISTING scopes: N starts back to back, then N stops, and CPU of the daemon for both;
- *                                and N scopes that are stopped as soon as they are started (at_once_…)
+ *                                the same CPU for scopes that last; and N scopes that are stopped as soon as they are
+ *                                started (at_once_…)
  *     memory N                   private memory of the daemon with N scopes and after them, per scope
  *     attach N REPEAT            AttachProcessesToUnit of N processes, back and forth
  *     raw N REPEAT DIR           the same by writes of cgroup.procs in DIR/0 and DIR/1, no bus
@@ -34,6 +35,8 @@
 #define ROUND 8
 #define WARM_UP 64
 #define WINDOW 64
+/* Scopes that live for more than a moment, and their number */
+#define LASTING 64
 
 static int by_value(const void *a, const void *b)
 {
@@ -95,12 +98,18 @@ static void measure_rounds(Client *client, size_t existing, size_t n, size_t rou
         }
 }
 
+static double cpu_usec_since(Client *client, uint64_t begin)
+{
+        settle(client->daemon);
+        return (double)(cpu_nsec(client->daemon) - begin) / 1000;
+}
+
 static void measure_units(Client *client, char *argv[])
 {
         size_t existing = number(argv[0]), n = (number(argv[1]) + ROUND - 1) / ROUND * ROUND;
         uint64_t cpu;
 
-        client_reserve(client, existing + ROUND);
+        client_reserve(client, existing + LASTING);
         client_prepare(client, 0, existing);
         client_jobs(client, JOB_START, 0, existing, WINDOW);
         for (int i = 0; i < 4; i++)
@@ -108,8 +117,13 @@ static void measure_units(Client *client, char *argv[])
         settle(client->daemon);
         cpu = cpu_nsec(client->daemon);
         measure_rounds(client, existing, n, ROUND, (const char *[]){ "start", "stop" });
+        printf("cpu %.1f\n", cpu_usec_since(client, cpu) / (double)n);
+        cpu = cpu_nsec(client->daemon);
+        client_prepare(client, existing, LASTING);
+        client_jobs(client, JOB_START, existing, LASTING, 1);
         settle(client->daemon);
-        printf("cpu %.1f\n", (double)(cpu_nsec(client->daemon) - cpu) / 1000 / (double)n);
+        client_jobs(client, JOB_STOP, existing, LASTING, 1);
+        printf("cpu_lasting %.1f\n", cpu_usec_since(client, cpu) / LASTING);
         measure_rounds(client, existing, n, 1, (const char *[]){ "at_once_start", "at_once_stop" });
         client_jobs(client, JOB_STOP, 0, existing, WINDOW);
 }

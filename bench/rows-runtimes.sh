@@ -38,6 +38,7 @@ against "StartTransientUnit to JobRemoved" start scopes µs
 against "StopUnit to JobRemoved" stop scopes µs
 against "StopUnit at once after the start" at_once_stop scopes µs
 against "CPU per start and stop" cpu scopes µs
+against "CPU per start and stop, scopes that last" cpu_lasting scopes µs
 against "private memory per scope" per_scope scopes bytes
 against "of it kept after the end" kept_per_scope scopes bytes
 against "so many starts and stops by 100 clients" round10_ms '' ms

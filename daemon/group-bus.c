@@ -278,10 +278,13 @@ void group_bus_emit_changed(Bus *bus, const Group *group, uint32_t bits)
 static int enumerate(sd_bus *connection, const char *prefix, void *userdata, char ***ret,
                      sd_bus_error *error)
 {
-        const Groups *groups = ((const Bus *)userdata)->manager->groups;
-        char **paths = calloc(groups->n + 1, sizeof(char *));
+        const Manager *manager = ((const Bus *)userdata)->manager;
+        const Groups *groups = manager->groups;
+        char **paths;
         size_t n = 0;
 
+        watches_settle(manager->watches);
+        paths = calloc(groups->n + 1, sizeof(char *));
         if (!paths)
                 return -ENOMEM;
         for (Group *group = groups->root; group && n < groups->n;

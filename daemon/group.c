@@ -9,6 +9,8 @@
 #include "mark.h"
 #include "util.h"
 
+enum { EVENTS_MAX = 256 };
+
 int groups_new(ch_tree *tree, const GroupsObserver *observer, Groups **ret)
 {
         Groups *groups = calloc(1, sizeof(*groups));
@@ -195,17 +197,27 @@ static void flag_from(const char *text, const char *key, uint32_t flag, GroupFac
                 facts->flags |= flag;
 }
 
+/* The root has none. It comes whole with one read. */
+static void events_read(int fd, GroupFacts *ret)
+{
+        _cleanup_(closep) int events_fd = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        char text[EVENTS_MAX];
+        ssize_t n = events_fd < 0 ? -1 : read(events_fd, text, sizeof(text) - 1);
+
+        if (n < 0)
+                return;
+        text[n] = '\0';
+        flag_from(text, "populated", GROUP_POPULATED, ret);
+        flag_from(text, "frozen", GROUP_FROZEN, ret);
+}
+
 void group_facts_read(int fd, GroupFacts *ret)
 {
-        _cleanup_(freep) char *text = NULL;
         struct stat st;
         int mark;
 
         *ret = (GroupFacts){ .known = GROUP_MANAGED };
-        if (read_file_at(fd, "cgroup.events", 4096, &text, NULL) >= 0) { /* the root has none */
-                flag_from(text, "populated", GROUP_POPULATED, ret);
-                flag_from(text, "frozen", GROUP_FROZEN, ret);
-        }
+        events_read(fd, ret);
         mark = mark_is_managed(fd);
         if (mark)
                 ret->flags |= mark == MARK_CLAIMED ? GROUP_MANAGED | GROUP_CLAIMED : GROUP_MANAGED;
@@ -321,6 +333,8 @@ static int add_open(Groups *groups, const char *path, uint64_t id, int fd, Group
         r = insert(groups, path, id, &group);
         if (r < 0)
                 return r;
+        if (groups->observer.opened)
+                groups->observer.opened(group, fd, groups->observer.userdata);
         groups->quiet++;
         refresh_open(groups, group, fd);
         groups->quiet--;
@@ -428,22 +442,42 @@ int groups_scan(Groups *groups, const char *path, size_t max, ch_error **err)
         return ch_tree_walk(groups->tree, path, scan_one, &scan, err);
 }
 
-int groups_refresh(Groups *groups, Group *group)
+static int reopen(Groups *groups, Group *group, ch_group **ret)
 {
-        ch_group *opened;
-        int r;
+        int r = ch_tree_open_group(groups->tree, group->path, ret, NULL);
 
-        r = ch_tree_open_group(groups->tree, group->path, &opened, NULL);
-        if (r == -ENODEV || (r >= 0 && ch_group_get_id(opened) != group->id)) {
+        if (r == -ENODEV || (r >= 0 && ch_group_get_id(*ret) != group->id)) {
                 if (r >= 0)
-                        ch_group_unref(opened);
+                        ch_group_unref(*ret);
                 if (group != groups->root)
                         groups_remove(groups, group);
                 return -ENODEV;
         }
+        return r;
+}
+
+int groups_refresh(Groups *groups, Group *group)
+{
+        ch_group *opened;
+        int r = reopen(groups, group, &opened);
+
         if (r < 0)
                 return r;
         refresh_open(groups, group, ch_group_get_fd(opened));
+        ch_group_unref(opened);
+        return 0;
+}
+
+int groups_refresh_events(Groups *groups, Group *group)
+{
+        GroupFacts facts = { 0 };
+        ch_group *opened;
+        int r = reopen(groups, group, &opened);
+
+        if (r < 0)
+                return r;
+        events_read(ch_group_get_fd(opened), &facts);
+        apply_facts(groups, group, &facts);
         ch_group_unref(opened);
         return 0;
 }

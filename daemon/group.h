@@ -61,6 +61,10 @@ typedef struct GroupsObserver {
                         void *userdata); /* the list of changed groups is no longer empty */
         void (*oom)(Group *group, uint64_t count, void *userdata);
         void *userdata;
+        /* a new group, before anything is read of it: what changes from now on must not be missed */
+        void (*opened)(Group *group, int fd, void *userdata);
+        /* a group that came and went before it was taken in (watch.h) */
+        void (*missed)(const char *path, void *userdata);
 } GroupsObserver;
 
 struct Groups {
@@ -88,6 +92,8 @@ void groups_remove(Groups *groups, Group *group);
 int groups_scan(Groups *groups, const char *path, size_t max, ch_error **err);
 /* Read cgroup.events, owner and mark again. -ENODEV: gone, and removed from the model. */
 int groups_refresh(Groups *groups, Group *group);
+/* Only cgroup.events. */
+int groups_refresh_events(Groups *groups, Group *group);
 /* Read memory.events: tells the observer of new kills. */
 void groups_refresh_memory(Groups *groups, Group *group);
 /* Takes a group off the list of changes; *ret_bits is what changed. NULL: none left. */

@@ -119,6 +119,7 @@ int method_list_groups(Request *request)
         Group *start, *group, *next;
         int r;
 
+        watches_settle(request->manager->watches);
         r = method_find_group(request, &start);
         if (r < 0)
                 return r;

@@ -130,11 +130,15 @@ Manager *manager_free(Manager *manager)
         return NULL;
 }
 
+static void on_group_opened(Group *group, int fd, void *userdata)
+{
+        watches_add_open(((Manager *)userdata)->watches, group, fd);
+}
+
 static void on_group_added(Group *group, void *userdata)
 {
         Manager *manager = userdata;
 
-        watches_add(manager->watches, group);
         bus_emit_group(manager->bus, "GroupNew", group);
         OBSERVE(manager, group_added, group);
 }
@@ -147,6 +151,13 @@ static void on_group_removed(Group *group, void *userdata)
         claims_drop(manager->claims, group->path);
         bus_emit_group(manager->bus, "GroupRemoved", group);
         OBSERVE(manager, group_removed, group);
+}
+
+static void on_group_missed(const char *path, void *userdata)
+{
+        Manager *manager = userdata;
+
+        OBSERVE(manager, group_missed, path);
 }
 
 static void on_group_changed(Groups *groups, void *userdata)
@@ -274,6 +285,8 @@ static int start_model(Manager *manager, ch_error **err)
                 .changed = on_group_changed,
                 .oom = on_group_oom,
                 .userdata = manager,
+                .opened = on_group_opened,
+                .missed = on_group_missed,
         };
         int r;
 

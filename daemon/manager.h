@@ -34,6 +34,8 @@ typedef struct ManagerOptions {
 typedef struct ManagerObserver {
         void (*group_added)(Group *group, void *userdata);
         void (*group_removed)(Group *group, void *userdata); /* still whole; freed afterwards */
+        /* it came and went before the model knew of it */
+        void (*group_missed)(const char *path, void *userdata);
         void (*group_changed)(Group *group, uint32_t bits, void *userdata); /* GROUP_CHANGED_… */
         void (*group_oom)(Group *group, uint64_t count, void *userdata);
         void (*client_gone)(const char *client, void *userdata);

@@ -109,6 +109,7 @@ int snapshot_new(Manager *manager, Snapshot **ret)
 
         if (!snapshot)
                 return -ENOMEM;
+        watches_settle(manager->watches);
         snapshot->rows = calloc(groups->n + 1, sizeof(SnapshotRow));
         snapshot->json = json_object_new_object();
         for (Group *group = groups->root; snapshot->rows && group;

@@ -13,6 +13,16 @@
 
 /* Groups that one event may add on the spot */
 #define SUBTREE_MAX 64
+/* How long a directory is new, and how many of them are taken in at a turn */
+#define YOUNG_USEC 20000
+#define YOUNG_MAX  64
+
+/* A directory that is not in the model yet */
+typedef struct Young {
+        struct Young *prev, *next; /* by age */
+        uint64_t key;
+        char path[];
+} Young;
 
 struct Watches {
         sd_event_source *io, *timer; /* the timer: while some group is not watched, or after a
@@ -20,6 +30,9 @@ struct Watches {
         Rescan *rescan;
         Groups *groups;
         Hash by_descriptor; /* → Group, the kind in the two lowest bits */
+        Hash young_by_path;
+        Young *young, *youngest;
+        sd_event_source *growth; /* the timer for these */
         uint64_t rescan_usec;
         int fd;
         int incomplete;
@@ -124,15 +137,20 @@ static void add_one(Watches *watches, Group *group, int group_fd, unsigned kind)
         group->watches[kind] = descriptor;
 }
 
+void watches_add_open(Watches *watches, Group *group, int fd)
+{
+        for (unsigned kind = 0; kind < WATCH_MAX_; kind++)
+                if (!group->watches[kind] && !(watches->incomplete && kind == WATCH_MEMORY))
+                        add_one(watches, group, fd, kind);
+}
+
 void watches_add(Watches *watches, Group *group)
 {
         ch_group *opened;
 
         if (ch_tree_open_group(watches->groups->tree, group->path, &opened, NULL) < 0)
                 return;
-        for (unsigned kind = 0; kind < WATCH_MAX_; kind++)
-                if (!group->watches[kind] && !(watches->incomplete && kind == WATCH_MEMORY))
-                        add_one(watches, group, ch_group_get_fd(opened), kind);
+        watches_add_open(watches, group, ch_group_get_fd(opened));
         ch_group_unref(opened);
 }
 
@@ -148,26 +166,129 @@ void watches_remove(Watches *watches, Group *group)
         }
 }
 
+/* ---- new directories ---- */
+
+static void drop_young(Watches *watches, Young *young)
+{
+        *(young->prev ? &young->prev->next : &watches->young) = young->next;
+        *(young->next ? &young->next->prev : &watches->youngest) = young->prev;
+        if (hash_get(&watches->young_by_path, young->key) == young)
+                (void)hash_remove(&watches->young_by_path, young->key);
+        free(young);
+}
+
+static Young *find_young(const Watches *watches, const char *path)
+{
+        Young *young = hash_get(&watches->young_by_path, hash_string(path));
+
+        return young && streq(young->path, path) ? young : NULL;
+}
+
+/* Groups below may have been made before it was watched; somebody may have been killed in it. */
+static void take_in(Watches *watches, const char *path)
+{
+        const GroupsObserver *observer = &watches->groups->observer;
+        Group *group = groups_find(watches->groups, path);
+        int was_known = group != NULL;
+
+        if (ch_path_check(path, NULL) < 0)
+                return;
+        if (groups_scan(watches->groups, path, SUBTREE_MAX, NULL) == -E2BIG)
+                rescan(watches);
+        group = groups_find(watches->groups, path);
+        if (!group)
+                observer->missed(path, observer->userdata);
+        else if (!was_known && group->oom_kills > 0)
+                observer->oom(group, group->oom_kills, observer->userdata);
+}
+
+static void take_in_oldest(Watches *watches)
+{
+        _cleanup_(freep) char *path = strdup(watches->young->path);
+
+        drop_young(watches, watches->young);
+        if (path)
+                take_in(watches, path);
+}
+
+void watches_settle(Watches *watches)
+{
+        while (watches->young)
+                take_in_oldest(watches);
+}
+
+static int on_growth(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Watches *watches = userdata;
+
+        for (unsigned i = 0; watches->young && i < YOUNG_MAX; i++)
+                take_in_oldest(watches);
+        if (watches->young) {
+                (void)sd_event_source_set_time_relative(source, 0);
+                (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        }
+        return 0;
+}
+
+void watches_expect(Watches *watches, const char *path)
+{
+        size_t size = strlen(path) + 1;
+        Young *young;
+
+        if (find_young(watches, path))
+                return;
+        young = malloc(sizeof(*young) + size);
+        if (!young) {
+                take_in(watches, path);
+                return;
+        }
+        *young = (Young){ .prev = watches->youngest, .key = hash_string(path) };
+        memcpy(young->path, path, size);
+        *(young->prev ? &young->prev->next : &watches->young) = young;
+        watches->youngest = young;
+        (void)hash_put(&watches->young_by_path, young->key, young);
+        if (young->prev)
+                return;
+        (void)sd_event_source_set_time_relative(watches->growth, YOUNG_USEC);
+        (void)sd_event_source_set_enabled(watches->growth, SD_EVENT_ONESHOT);
+}
+
+/* ---- events ---- */
+
 static void on_child(Watches *watches, Group *parent, const struct inotify_event *event)
 {
         _cleanup_(freep) char *path = NULL;
+        Young *young;
         Group *group;
 
         if (!(event->mask & IN_ISDIR))
                 return;
         if (asprintf(&path, "%s/%s", parent->parent ? parent->path : "", event->name) < 0)
                 return;
-        group = groups_find(watches->groups, path);
-        if (event->mask & IN_DELETE) {
-                /* it may be there again: only what the tree says counts */
-                if (group)
-                        (void)groups_refresh(watches->groups, group);
+        if (event->mask & IN_CREATE) {
+                watches_expect(watches, path);
                 return;
         }
-        /* groups below may have been made before it was watched */
-        if (ch_path_check(path, NULL) >= 0 &&
-            groups_scan(watches->groups, path, SUBTREE_MAX, NULL) == -E2BIG)
-                rescan(watches);
+        young = find_young(watches, path);
+        if (young) {
+                drop_young(watches, young);
+                watches->groups->observer.missed(path, watches->groups->observer.userdata);
+        }
+        /* it may be there again: only what the tree says counts */
+        group = groups_find(watches->groups, path);
+        if (group)
+                (void)groups_refresh(watches->groups, group);
+}
+
+/* The memory controller may have been enabled before somebody came in. */
+static void on_changed(Watches *watches, Group *group, unsigned kind)
+{
+        int r = kind == WATCH_EVENTS ? groups_refresh_events(watches->groups, group)
+                                     : groups_refresh(watches->groups, group);
+
+        if (r >= 0 && !group->watches[WATCH_MEMORY] &&
+            (kind == WATCH_DIRECTORY || group->flags & GROUP_POPULATED))
+                watches_add(watches, group);
 }
 
 static void on_one(Watches *watches, const struct inotify_event *event)
@@ -190,8 +311,8 @@ static void on_one(Watches *watches, const struct inotify_event *event)
                 on_child(watches, group, event);
         } else if (kind == WATCH_MEMORY) {
                 groups_refresh_memory(watches->groups, group);
-        } else if (groups_refresh(watches->groups, group) >= 0 && !group->watches[WATCH_MEMORY]) {
-                watches_add(watches, group); /* the memory controller may have been enabled */
+        } else {
+                on_changed(watches, group, kind);
         }
 }
 
@@ -228,6 +349,11 @@ static int start_sources(Watches *watches, sd_event *event)
         if (r >= 0)
                 r = sd_event_source_set_enabled(watches->timer, SD_EVENT_OFF);
         if (r >= 0)
+                r = sd_event_add_time(event, &watches->growth, CLOCK_MONOTONIC, UINT64_MAX, 0,
+                                      on_growth, watches);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(watches->growth, SD_EVENT_OFF);
+        if (r >= 0)
                 r = rescan_new(event, watches->groups, &observer, &watches->rescan);
         return r;
 }
@@ -263,6 +389,10 @@ int watches_free(Watches *watches)
                 return 0;
         sd_event_source_unref(watches->io);
         sd_event_source_unref(watches->timer);
+        sd_event_source_unref(watches->growth);
+        while (watches->young)
+                drop_young(watches, watches->young);
+        hash_done(&watches->young_by_path);
         hash_done(&watches->by_descriptor);
         safe_close(watches->fd);
         free(watches);

@@ -61,6 +61,7 @@ void pool_wake(Pool *pool)
 static void *thread_main(void *userdata)
 {
         Pool *pool = userdata;
+        int was_empty;
         Task *task;
 
         pthread_mutex_lock(&pool->lock);
@@ -77,8 +78,14 @@ static void *thread_main(void *userdata)
                 if (!atomic_load(&task->cancelled))
                         task->run(task);
                 pthread_mutex_lock(&pool->lock);
+                was_empty = !pool->ended.first;
                 list_push(&pool->ended, task);
-                pool_wake(pool);
+                /* the loop takes all that it finds; woken without the lock it need not wait for it */
+                if (was_empty) {
+                        pthread_mutex_unlock(&pool->lock);
+                        pool_wake(pool);
+                        pthread_mutex_lock(&pool->lock);
+                }
         }
         pthread_mutex_unlock(&pool->lock);
         return NULL;
@@ -151,10 +158,11 @@ int pool_submit(Pool *pool, Task *task)
         if (pool->n_threads > 0) {
                 list_push(&pool->queue, task);
                 pool->n_active++;
-                pthread_cond_signal(&pool->work);
                 r = 0;
         }
         pthread_mutex_unlock(&pool->lock);
+        if (r >= 0)
+                pthread_cond_signal(&pool->work);
         return r;
 }
 

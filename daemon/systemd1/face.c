@@ -2,14 +2,17 @@
 /* The face that container runtimes know as org.freedesktop.systemd1: its life, and helpers of all
  * of its methods. */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "face.h"
 #include "error.h"
 #include "life.h"
 #include "log.h"
 #include "private.h"
+#include "setup.h"
 #include "start.h"
 #include "stop.h"
 #include "systemd1-names.h"
@@ -17,8 +20,7 @@
 #include "util.h"
 #include "vtables.h"
 
-#define SYSTEMD_DIRECTORY "/run/systemd/system"
-#define PRIVATE_SOCKET    "/run/systemd/private"
+#define PRIVATE_SOCKET "/run/systemd/private"
 
 int face_fail(Request *request, const char *name, const char *format, ...)
 {
@@ -48,10 +50,13 @@ char *face_control_group_of(const Face *face, const char *path)
 Unit *face_unit_of_pid(Face *face, pid_t pid)
 {
         _cleanup_(freep) char *path = NULL;
+        Unit *unit;
 
         if (pid <= 0 || ch_tree_path_of_pid(face->manager->tree, pid, &path, NULL) < 0)
                 return NULL;
-        return units_find_above(face->units, path);
+        unit = units_find_above(face->units, path);
+        /* what is in no unit is not in all of them */
+        return unit && !streq(unit->path, "/") ? unit : NULL;
 }
 
 /* ---- what the manager tells ---- */
@@ -173,15 +178,21 @@ static int listen_private(Face *face, ch_error **err)
 
 static int make_systemd_directory(Face *face)
 {
+        _cleanup_(closep) int fd = -EBADF;
+
         if (!face->manager->conf->systemd_directory)
                 return 0;
         if (mkdir("/run/systemd", 0755) < 0 && errno != EEXIST)
                 return -errno;
-        if (mkdir(SYSTEMD_DIRECTORY, 0755) >= 0)
-                face->directory_made = 1;
-        else if (errno != EEXIST)
-                return -errno;
-        return 0;
+        if (mkdir(SYSTEMD_DIRECTORY, 0755) < 0) {
+                if (errno != EEXIST)
+                        return -errno;
+                face->directory_made = access(SYSTEMD_DIRECTORY_MARK, F_OK) == 0;
+                return 0;
+        }
+        face->directory_made = 1;
+        fd = open(SYSTEMD_DIRECTORY_MARK, O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
+        return fd < 0 ? -errno : 0;
 }
 
 static int add_perpetual(Face *face, const char *name)
@@ -233,6 +244,7 @@ static void observe(Face *face)
         ManagerObserver observer = {
                 .group_added = life_group_added,
                 .group_removed = life_group_removed,
+                .group_missed = life_group_missed,
                 .group_changed = life_group_changed,
                 .group_oom = life_group_oom,
                 .client_gone = on_client_gone,
@@ -289,8 +301,10 @@ Face *face_free(Face *face)
 {
         if (!face)
                 return NULL;
-        if (face->directory_made)
+        if (face->directory_made) {
+                (void)unlink(SYSTEMD_DIRECTORY_MARK);
                 (void)rmdir(SYSTEMD_DIRECTORY);
+        }
         face->link = link_free(face->link);
         face->private_ = private_free(face->private_);
         vtables_done(face);

@@ -74,6 +74,7 @@ int method_clear_jobs(Request *request);
 /* Observers of the model (manager.h) */
 void life_group_added(Group *group, void *userdata);
 void life_group_removed(Group *group, void *userdata);
+void life_group_missed(const char *path, void *userdata);
 void life_group_changed(Group *group, uint32_t bits, void *userdata);
 void life_group_oom(Group *group, uint64_t count, void *userdata);
 /* A client left the bus or the private socket: its references go. */

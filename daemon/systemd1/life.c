@@ -6,6 +6,7 @@
 
 #include "life.h"
 #include "log.h"
+#include "start.h"
 #include "stop.h"
 #include "util.h"
 
@@ -67,11 +68,20 @@ static int was_oom_killed(const Unit *unit)
 
 void life_group_made(Unit *unit)
 {
-        Groups *groups = unit->face->manager->groups;
-        Group *group;
+        Manager *manager = unit->face->manager;
+        size_t length = (size_t)(strrchr(unit->path, '/') - unit->path);
+        _cleanup_(freep) char *parent = NULL;
 
-        if (!groups_find(groups, unit->path))
-                (void)groups_add(groups, unit->path, &group);
+        /* slices, and the slice of a scope, at once: they are asked for */
+        if (unit->kind == UNIT_SLICE) {
+                (void)groups_get(manager->groups, unit->path);
+                return;
+        }
+        parent = length > 0 ? strndup(unit->path, length) : NULL;
+        if (parent)
+                (void)groups_get(manager->groups, parent);
+        if (!groups_find(manager->groups, unit->path))
+                watches_expect(manager->watches, unit->path);
 }
 
 static void forget_group(const Unit *unit)
@@ -84,7 +94,7 @@ static void forget_group(const Unit *unit)
                 (void)groups_refresh(groups, group);
 }
 
-static void slice_ended(Unit *unit)
+void life_slice_ended(Unit *unit)
 {
         PropertySet empty = { 0 };
 
@@ -110,13 +120,14 @@ void life_unit_ended(Unit *unit, UnitResult result, LifeGroup group)
                 log_info("%s: failed with result '%s'", unit->name,
                          unit_result_to_string(unit->result));
         if (unit->kind == UNIT_SLICE)
-                slice_ended(unit);
+                life_slice_ended(unit);
         if (group == LIFE_GROUP_REMOVED)
                 forget_group(unit);
         if (group == LIFE_GROUP_LINGERS)
                 lingering_add(face->lingering, unit->name, unit->path);
         if (unit->kind == UNIT_SCOPE)
                 stop_tell_slices(unit);
+        unit_flush(unit);
         unit_collect(unit);
 }
 
@@ -154,12 +165,33 @@ static Unit *slice_of_group(Face *face, const Group *group)
         return unit;
 }
 
+/* What a scope left behind with processes in it (KillMode=none) runs empty in the end. */
+static void check_left(Face *face, const Group *group)
+{
+        _cleanup_(freep) char *name = NULL, *text = NULL;
+        ch_group *opened;
+
+        if ((group->flags & GROUP_POPULATED) || !(group->flags & GROUP_MANAGED) ||
+            !ends_with(group->path, ".scope") ||
+            unit_name_from_group(group->path, &name, NULL) < 0 || units_find(face->units, name) ||
+            ch_tree_open_group(face->manager->tree, group->path, &opened, NULL) < 0)
+                return;
+        if (unit_mark_read(ch_group_get_fd(opened), &text) >= 0)
+                lingering_add(face->lingering, name, group->path);
+        ch_group_unref(opened);
+}
+
 void life_group_added(Group *group, void *userdata)
 {
         Unit *unit = slice_of_group(userdata, group);
 
+        if (!unit)
+                check_left(userdata, group);
         if (unit && unit->kind == UNIT_SLICE && unit->state == UNIT_DEAD)
                 unit_set_state(unit, UNIT_RUNNING, UNIT_SUCCESS);
+        /* a scope that ended before it was watched */
+        if (unit && unit->kind == UNIT_SCOPE && !(group->flags & GROUP_POPULATED))
+                life_check_empty(unit);
 }
 
 void life_group_removed(Group *group, void *userdata)
@@ -179,15 +211,13 @@ void life_group_removed(Group *group, void *userdata)
                 unit_close(unit);
 }
 
-/* What a scope left behind with processes in it (KillMode=none) runs empty in the end. */
-static void check_left(Face *face, const Group *group, uint32_t bits)
+void life_group_missed(const char *path, void *userdata)
 {
-        _cleanup_(freep) char *name = NULL;
+        Face *face = userdata;
+        Unit *unit = units_find_by_path(face->units, path);
 
-        if ((bits & GROUP_CHANGED_POPULATED) && !(group->flags & GROUP_POPULATED) &&
-            (group->flags & GROUP_MANAGED) && ends_with(group->path, ".scope") &&
-            unit_name_from_group(group->path, &name, NULL) >= 0 && !units_find(face->units, name))
-                lingering_add(face->lingering, name, group->path);
+        if (unit && !unit->stop)
+                life_check_empty(unit);
 }
 
 void life_group_changed(Group *group, uint32_t bits, void *userdata)
@@ -196,7 +226,8 @@ void life_group_changed(Group *group, uint32_t bits, void *userdata)
         Unit *unit = units_find_by_path(face->units, group->path);
 
         if (!unit) {
-                check_left(face, group, bits);
+                if (bits & GROUP_CHANGED_POPULATED)
+                        check_left(face, group);
                 return;
         }
         if (bits & GROUP_CHANGED_FROZEN) {
