@@ -105,7 +105,7 @@ static int find_root(const Conf *conf, char **ret, ch_error **err)
                                  "mode 'private' needs a directory: Root= or --root");
         if (conf->mode == MODE_DELEGATED)
                 return find_delegated_root(ret, err);
-        if (access("/run/systemd/system", F_OK) == 0)
+        if (access(SYSTEMD_DIRECTORY, F_OK) == 0 && access(SYSTEMD_DIRECTORY_MARK, F_OK) < 0)
                 return error_set(err, CH_ERROR_FOREIGN, 0, "/",
                                  "systemd runs here and owns the hierarchy: use mode "
                                  "'delegated' (the shipped unit does), or name a subtree that is "

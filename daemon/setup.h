@@ -7,6 +7,11 @@
 
 #include "manager.h"
 
+/* Where systemd runs there is such a directory. One that chargehandd made itself (SystemdDirectory=)
+ * has a mark, so that it is known again after a crash. */
+#define SYSTEMD_DIRECTORY      "/run/systemd/system"
+#define SYSTEMD_DIRECTORY_MARK SYSTEMD_DIRECTORY "/made-by-chargehandd"
+
 void setup_raise_nofile(void);
 /* StateDirectory and its lock, the hierarchy of the mode and its lock. */
 int setup_state(Manager *manager, ch_error **err);
