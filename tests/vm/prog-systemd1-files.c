@@ -69,7 +69,12 @@ typedef struct Groups {
 } Groups;
 
 static Groups seen, found; /* at the last look, at this one */
-static int disabled;
+static int disabled, shares;
+
+void files_in_shares(int on)
+{
+        shares = on;
+}
 
 static void groups_done(Groups *groups)
 {
@@ -170,6 +175,47 @@ static const char *setting_name(size_t i)
         return i < ELEMENTSOF(files) ? files[i].name : attributes[i - ELEMENTSOF(files)];
 }
 
+static uint64_t number_in(const char *path)
+{
+        FILE *f = fopen(path, "re");
+        unsigned long long value = 0;
+
+        if (f && fscanf(f, "%llu", &value) != 1)
+                value = 0;
+        if (f)
+                (void)fclose(f);
+        return value;
+}
+
+/* What all of a file's kind of thing is on this machine */
+static uint64_t whole(const char *file)
+{
+        if (strncmp(file, "memory.", 7) == 0)
+                return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+        return min_u64(number_in("/proc/sys/kernel/pid_max"),
+                       number_in("/proc/sys/kernel/threads-max"));
+}
+
+/* In a thousandth of the machine where the step speaks of a share of it */
+static char *in_shares(const char *file, const char *value)
+{
+        char *text = NULL, *end;
+        uint64_t number = strtoull(value, &end, 10);
+
+        if (!shares || end == value || *end || number == 0 || whole(file) == 0)
+                return strdup(value);
+        if (asprintf(&text, "<%.0f/1000>", 1000.0 * (double)number / (double)whole(file)) < 0)
+                give_up("out of memory");
+        return text;
+}
+
+static void say_change(const char *group, const char *file, const char *old, const char *new)
+{
+        _cleanup_(freep) char *from = in_shares(file, old), *to = in_shares(file, new);
+
+        say("file %s %s: %s -> %s", group, file, from, to);
+}
+
 static void compare_group(const Group *before, const Group *after)
 {
         if (!before)
@@ -185,8 +231,7 @@ static void compare_group(const Group *before, const Group *after)
                 if (streq(setting_name(i), "cgroup.subtree_control"))
                         continue;
                 if (!streq(old, after->values[i]))
-                        say("file %s %s: %s -> %s", after->path, setting_name(i), old,
-                            after->values[i]);
+                        say_change(after->path, setting_name(i), old, after->values[i]);
         }
 }
 
@@ -241,6 +286,19 @@ int group_exists(const char *path)
 
         full_path(full, sizeof(full), path, NULL);
         return access(full, F_OK) == 0;
+}
+
+static const char *sought;
+
+static int is_sought(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+        return type == FTW_D && streq(path + ftw->base, sought);
+}
+
+int group_is_anywhere(const char *name)
+{
+        sought = name;
+        return nftw(options.root, is_sought, 32, FTW_PHYS) > 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -197,18 +197,29 @@ static void print_text(FILE *f, const char *text)
         (void)fprintf(f, "\"%s\"", normal);
 }
 
-static void print_unsigned(FILE *f, uint64_t value, uint64_t infinite)
+static void print_number(FILE *f, uint64_t value)
+{
+        if (value > 1000 && value != UINT64_MAX && value == default_tasks_max())
+                (void)fputs("<DefaultTasksMax>", f);
+        else if (value == UINT64_MAX)
+                (void)fputs("max", f);
+        else
+                (void)fprintf(f, "%" PRIu64, value);
+}
+
+/* Of type u: a pid, the number of a job, or just a number */
+static void print_u32(FILE *f, uint32_t value)
 {
         const char *name = value <= INT32_MAX ? process_name((pid_t)value) : NULL;
 
-        if (value > 1000 && value == default_tasks_max())
-                (void)fputs("<DefaultTasksMax>", f);
-        else if (value == infinite)
+        if (mask_jobs && is_job_number(value))
+                (void)fputc('N', f);
+        else if (value == UINT32_MAX)
                 (void)fputs("max", f);
         else if (name)
                 (void)fprintf(f, "$%s", name);
         else
-                (void)fprintf(f, "%" PRIu64, value);
+                (void)fprintf(f, "%" PRIu32, value);
 }
 
 static void print_basic(FILE *f, sd_bus_message *m, char type)
@@ -236,13 +247,10 @@ static void print_basic(FILE *f, sd_bus_message *m, char type)
                 (void)fputs(value.i ? "true" : "false", f);
                 return;
         case 't':
-                print_unsigned(f, value.t, UINT64_MAX);
+                print_number(f, value.t);
                 return;
         case 'u':
-                if (mask_jobs && is_job_number(value.u))
-                        (void)fputc('N', f);
-                else
-                        print_unsigned(f, value.u, UINT32_MAX);
+                print_u32(f, value.u);
                 return;
         case 'x':
                 (void)fprintf(f, "%" PRIi64, value.x);
@@ -280,12 +288,75 @@ static int print_bytes(FILE *f, sd_bus_message *m)
         return 1;
 }
 
+static int by_name(const void *a, const void *b)
+{
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names are a set: systemd tells them in the order of a hash table. */
+static void print_names(FILE *f, sd_bus_message *m)
+{
+        char **names = NULL;
+        size_t n = 0;
+
+        if (sd_bus_message_read_strv(m, &names) < 0)
+                give_up("cannot read names");
+        while (names && names[n])
+                n++;
+        if (n > 1)
+                qsort(names, n, sizeof(*names), by_name);
+        (void)fputc('[', f);
+        for (size_t i = 0; i < n; i++) {
+                if (i > 0)
+                        (void)fputc(' ', f);
+                print_text(f, names[i]);
+                free(names[i]);
+        }
+        (void)fputc(']', f);
+        free(names);
+}
+
+/* Group, pid, command line: in no order, either */
+static void print_processes(FILE *f, sd_bus_message *m)
+{
+        const char *group, *command;
+        char *rows[MAX_PROCESSES];
+        size_t n = 0;
+        uint32_t pid;
+
+        (void)sd_bus_message_enter_container(m, 'a', "(sus)");
+        while (n < MAX_PROCESSES && sd_bus_message_read(m, "(sus)", &group, &pid, &command) > 0) {
+                const char *name = process_name((pid_t)pid);
+
+                if (asprintf(&rows[n++], "%s %s%s %s", group, name ? "$" : "",
+                             name ? name : "<pid>",
+                             name && streq(name, "self") ? "<driver>" : command) < 0)
+                        give_up("out of memory");
+        }
+        (void)sd_bus_message_exit_container(m);
+        qsort(rows, n, sizeof(*rows), by_name);
+        (void)fputc('[', f);
+        for (size_t i = 0; i < n; i++) {
+                (void)fprintf(f, "%s%s", i > 0 ? ", " : "", rows[i]);
+                free(rows[i]);
+        }
+        (void)fputc(']', f);
+}
+
 static void print_container(FILE *f, sd_bus_message *m, char type, const char *contents)
 {
         static const char marks[][3] = { ['a'] = "[]", ['r'] = "()", ['e'] = "{}", ['v'] = "  " };
 
         if (type == 'a' && streq(contents, "y") && print_bytes(f, m))
                 return;
+        if (type == 'a' && streq(contents, "(sus)")) {
+                print_processes(f, m);
+                return;
+        }
+        if (type == 'a' && streq(contents, "s")) {
+                print_names(f, m);
+                return;
+        }
         if (sd_bus_message_enter_container(m, type, contents) < 0)
                 give_up("cannot read a reply");
         if (type == 'v')

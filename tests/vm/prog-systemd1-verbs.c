@@ -27,10 +27,15 @@ static void remember_job(sd_bus_message *reply)
 {
         const char *object;
 
-        if (!streq(sd_bus_message_get_signature(reply, 1), "o"))
-                return;
-        if (sd_bus_message_read(reply, "o", &object) > 0 &&
-            strncmp(object, JOB_PATH, strlen(JOB_PATH)) == 0) {
+        const char *signature = sd_bus_message_get_signature(reply, 1);
+        uint32_t id;
+        int r = -ENXIO;
+
+        if (streq(signature, "o"))
+                r = sd_bus_message_read(reply, "o", &object);
+        else if (strncmp(signature, "uoso", 4) == 0) /* EnqueueUnitJob */
+                r = sd_bus_message_read(reply, "uo", &id, &object);
+        if (r > 0 && strncmp(object, JOB_PATH, strlen(JOB_PATH)) == 0) {
                 free(last_job);
                 last_job = strdup(object);
         }
@@ -50,7 +55,9 @@ static int call_and_say(sd_bus *bus, sd_bus_message *m, Words *w)
         if (!reply)
                 return 0;
         remember_job(reply);
+        message_mask_jobs(streq(sd_bus_message_get_member(call), "EnqueueUnitJob"));
         text = message_to_text(reply);
+        message_mask_jobs(0);
         say("reply%s%s", *text ? " " : "", text);
         return 1;
 }
@@ -205,13 +212,20 @@ static void verb_new(Words *w)
         files_look(0);
 }
 
+static int is_nowhere(void *data)
+{
+        return !group_is_anywhere(data);
+}
+
 /* gone UNIT…: waits until it is not loaded any more */
 static void verb_gone(Words *w)
 {
         const char *unit;
 
-        while ((unit = words_next(w)))
+        while ((unit = words_next(w))) {
                 wait_gone(unit);
+                (void)wait_until(is_nowhere, (char *)unit);
+        }
         listener_sync();
         files_look(1);
 }
@@ -423,7 +437,7 @@ char *variable_get(const char *name)
 
 int is_job_number(uint32_t number)
 {
-        char text[32];
+        char text[128];
 
         (void)snprintf(text, sizeof(text), JOB_PATH "%u", number);
         for (size_t i = 0; i < MAX_KEPT; i++)

@@ -151,6 +151,7 @@ static void run_step(const char *text)
                 give_up("no such verb");
         while ((word = cut_word(&rest)) && w.n < MAX_WORDS - 8)
                 items[w.n++] = expand(word);
+        files_in_shares(strstr(text, "Scale ") != NULL);
         verb->run(&w);
         if (w.at < w.n)
                 give_up("'%s' is too much", items[w.at]);

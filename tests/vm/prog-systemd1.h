@@ -100,10 +100,12 @@ char *unit_object(const char *name);
 int unit_state(const char *name, char **ret_active, char **ret_sub);
 
 /* --- prog-systemd1-files.c ---- */
-void files_look(int print); /* remembers; prints what changed since the last look */
+void files_look(int print);   /* remembers; prints what changed since the last look */
+void files_in_shares(int on); /* numbers are told as shares of the machine */
 void files_forget(void);
 void files_disable(void); /* in a child that may not look */
 int group_exists(const char *path);
+int group_is_anywhere(const char *name); /* whose last part is that */
 void groups_remove_ours(void);
 int group_write(const char *path, const char *file, const char *text);
 
