@@ -13,6 +13,7 @@
  *     call REPEAT                Ping and a property, beside a bare service on the same bus
  *     count N                    system calls of the daemon and messages from and to it, per start and stop
  *     storm ROUNDS N CLIENTS     N starts and stops at once by so many clients: fds and memory after each round
+ *     deaths ROUNDS N            N scopes whose processes end by themselves, some at once: how long until no unit is left
  *     run REPEAT COMMAND ARG… [--- COMMAND ARG…]
  *                                programs from fork to their end, in turns; @ in an argument is the number of the run; no bus
  *
@@ -334,6 +335,49 @@ static void measure_storm(Client *client, char *argv[])
         printf("failed %zu\n", client->failed);
 }
 
+static size_t count_units(Client *client)
+{
+        sd_bus_message *m, *reply;
+        size_t n = 0;
+        int r;
+
+        must(sd_bus_message_new_method_call(client->bus, &m, SYSTEMD, "ListUnitsByPatterns"), "message");
+        must(sd_bus_message_append(m, "asas", 1, "active", 1, "bench-*.scope"), "message");
+        reply = client_call(client, m);
+        must(sd_bus_message_enter_container(reply, 'a', "(ssssssouso)"), "list");
+        while ((r = sd_bus_message_skip(reply, "(ssssssouso)")) > 0)
+                n++;
+        must(r == -ENXIO ? 0 : r, "list");
+        sd_bus_message_unref(reply);
+        return n;
+}
+
+static void measure_deaths(Client *client, char *argv[])
+{
+        size_t rounds = number(argv[0]), n = number(argv[1]);
+
+        client_reserve(client, n);
+        for (size_t i = 0; i < rounds; i++) {
+                uint64_t begin;
+
+                client_prepare(client, 0, n);
+                for (size_t first = 0; first < n; first += ROUND) {
+                        size_t some = n - first < ROUND ? n - first : ROUND;
+
+                        client_jobs(client, JOB_START, first, some, ROUND);
+                        usleep((useconds_t)(first * 7919 % 40000)); /* new ones, and ones that have been here for a while */
+                        for (size_t u = first; u < first + some; u++)
+                                (void)kill(client->units[u].pid, SIGKILL);
+                }
+                begin = now_nsec();
+                while (count_units(client) > 0) {
+                        must(now_nsec() - begin < 60 * UINT64_C(1000000000) ? 0 : -ETIMEDOUT, "units that never end");
+                        usleep(2000);
+                }
+                printf("deaths%zu_ms %.1f\n", i, (double)(now_nsec() - begin) / 1e6);
+        }
+}
+
 static void run_once(char *argv[], size_t turn)
 {
         static char texts[64][256];
@@ -403,6 +447,7 @@ static const struct Case {
         { "call", 1, false, measure_call },
         { "count", 1, false, measure_count },
         { "storm", 3, false, measure_storm },
+        { "deaths", 2, false, measure_deaths },
         { "run", 2, true, measure_run },
 };
 
