@@ -38,6 +38,11 @@ int mark_set_managed(int group_fd)
         return mark_is_managed(group_fd) ? 0 : set_first(group_fd, marks, "1");
 }
 
+int mark_set_new(int group_fd)
+{
+        return set_first(group_fd, marks, "1");
+}
+
 int mark_set_claim(int group_fd, uint64_t bytes)
 {
         char value[32];

@@ -17,6 +17,8 @@ enum { MARK_CLAIMED = 2 };
 int mark_is_managed(int group_fd);
 /* -ENOTSUP where the file system has neither. */
 int mark_set_managed(int group_fd);
+/* The same for a group that was just made and has no claim yet: nothing is read. */
+int mark_set_new(int group_fd);
 /* Bytes; 0 removes it. A group with a claim is managed. -ENOTSUP. */
 int mark_set_claim(int group_fd, uint64_t bytes);
 /* -ENODATA: none */

@@ -84,6 +84,18 @@ void life_group_made(Unit *unit)
                 watches_expect(manager->watches, unit->path);
 }
 
+void life_group_filled(Unit *unit)
+{
+        Groups *groups = unit->face->manager->groups;
+        Group *group = groups_find(groups, unit->path);
+
+        /* one that is new to the model is looked at when it is taken in. In one that is used again
+         * the model must see the processes, or their end would be no change. */
+        if (group &&
+            (groups_refresh_events(groups, group) < 0 || !(group->flags & GROUP_POPULATED)))
+                life_check_empty(unit);
+}
+
 static void forget_group(const Unit *unit)
 {
         Groups *groups = unit->face->manager->groups;

@@ -8,6 +8,8 @@
 
 /* The group of a unit was made or set up by us: the model learns of it. */
 void life_group_made(Unit *unit);
+/* Processes were put in. The unit may be gone afterwards. */
+void life_group_filled(Unit *unit);
 /* Reads cgroup.events again and acts when nobody is left. */
 void life_check_empty(Unit *unit);
 /* 1 or 0: "populated" of the group now; 0 where there is none. */
@@ -20,6 +22,9 @@ typedef enum LifeGroup {
 } LifeGroup;
 /* The end of a unit: state, job, model. The unit may be gone afterwards. */
 void life_unit_ended(Unit *unit, UnitResult result, LifeGroup group);
+
+/* What a slice was given goes: the next one of that name begins anew. */
+void life_slice_ended(Unit *unit);
 
 /* ---- directories of dead scopes, kept for those who read memory.events after the end ---- */
 typedef struct Lingering Lingering;

@@ -172,9 +172,13 @@ Lingering *lingering_free(Lingering *lingering)
 void lingering_add(Lingering *lingering, const char *name, const char *path)
 {
         size_t size = strlen(name) + 1;
-        Linger *linger = calloc(1, sizeof(*linger) + size);
-        char *copy = strdup(path);
+        Linger *linger = find(lingering, name);
+        char *copy;
 
+        if (linger && streq(linger->path, path))
+                return;
+        linger = calloc(1, sizeof(*linger) + size);
+        copy = strdup(path);
         if (!linger || !copy) {
                 free(linger);
                 free(copy);

@@ -141,12 +141,26 @@ static int attach_finish(Request *request)
         return 0;
 }
 
+/* Without slashes at the end */
+static size_t length_of(const char *below)
+{
+        size_t length = strlen(below);
+
+        while (length > 0 && below[length - 1] == '/')
+                length--;
+        return length;
+}
+
 static int check_below(Request *request, const char *below)
 {
+        _cleanup_(freep) char *trimmed = strndup(below, length_of(below));
+
         if (*below && *below != '/')
                 return face_fail(request, SD_BUS_ERROR_INVALID_ARGS,
                                  "Control group path is not absolute: %s", below);
-        if (*below && !streq(below, "/") && ch_path_check(below, NULL) < 0)
+        if (!trimmed)
+                return -ENOMEM;
+        if (*trimmed && ch_path_check(trimmed, NULL) < 0)
                 return face_fail(request, SD_BUS_ERROR_INVALID_ARGS,
                                  "Control group path is not normalized: %s", below);
         return 0;
@@ -167,19 +181,15 @@ int method_attach_processes(Request *request)
 {
         AttachCall *call = calloc(1, sizeof(*call));
         Face *face = face_of(request);
-        _cleanup_(freep) char *object = TAKE_PTR(request->path);
-        const char *name = object, *below;
+        const char *below;
         Unit *unit;
-        int r = 0;
+        int r;
 
         if (!call)
                 return -ENOMEM;
         request->data = call;
         request->free_data = attach_call_free;
-        if (!name)
-                r = sd_bus_message_read(request->message, "s", &name);
-        if (r >= 0)
-                r = method_load_existing(request, name, &unit);
+        r = method_find_unit(request, &unit);
         if (r >= 0)
                 r = sd_bus_message_read(request->message, "s", &below);
         if (r >= 0)
@@ -194,7 +204,7 @@ int method_attach_processes(Request *request)
         call->face = face;
         call->owner = unit->uid;
         call->path = strdup(unit->path);
-        call->below = strdup(streq(below, "/") ? "" : below);
+        call->below = strndup(below, length_of(below));
         if (face->attach_outside)
                 call->outside = calloc(call->n_pids + 1, sizeof(pid_t));
         if (!call->path || !call->below || (face->attach_outside && !call->outside))
@@ -241,6 +251,16 @@ static int freezer_finish(Request *request)
         return request_reply(request, NULL);
 }
 
+static int is_frozen_above(const Unit *unit)
+{
+        while (unit && unit->slice) {
+                unit = units_find(unit->face->units, unit->slice);
+                if (unit && (unit->flags & UNIT_FROZEN))
+                        return 1;
+        }
+        return 0;
+}
+
 static int freezer(Request *request, request_func work)
 {
         Unit *unit;
@@ -254,6 +274,9 @@ static int freezer(Request *request, request_func work)
         if (unit->flags & UNIT_PERPETUAL && streq(unit->path, "/"))
                 return face_fail(request, SD_BUS_ERROR_NOT_SUPPORTED,
                                  "Unit does not support freeze/thaw");
+        if (is_frozen_above(unit))
+                return face_fail(request, SD1_BUS_NAME ".FrozenByParent",
+                                 "Unit is frozen by a parent slice");
         if (unit->job)
                 return face_fail(request, SD1_ERROR_UNIT_BUSY, "Unit has a pending job");
         if (!unit_is_active(unit))

@@ -110,7 +110,7 @@ static int walk(Start *start)
                 if (next < 0)
                         return next;
                 if (made)
-                        (void)mark_set_managed(next);
+                        (void)mark_set_new(next);
                 safe_close(fd);
                 fd = next;
         }
@@ -256,12 +256,12 @@ static int claim(const Start *start)
         return r < 0 ? log_failure(LOG_WARNING, start->unit->name, error) : 0;
 }
 
-static int set_up(Start *start, int fd)
+static int set_up(Start *start, int fd, int made)
 {
         int r;
 
         /* without extended attributes the unit is forgotten when the daemon ends */
-        (void)mark_set_managed(fd);
+        (void)(made ? mark_set_new(fd) : mark_set_managed(fd));
         if (start->text)
                 (void)unit_mark_write(fd, start->text);
         if (start->delegate) {
@@ -366,7 +366,7 @@ static int try_start(Start *start, int *ret_made)
                 return fd;
         start->oom_kills = *ret_made ? 0 : count_oom_kills(fd);
         start->n_attached = start->n_outside = 0;
-        r = set_up(start, fd);
+        r = set_up(start, fd, *ret_made);
         return r < 0 ? r : attach_all(start, fd);
 }
 

@@ -62,7 +62,7 @@ void start_arm_runtime(Unit *unit)
 {
         uint64_t usec = property_get_number(&unit->properties, PROP_RUNTIME_MAX_USEC);
 
-        if (unit->kind == UNIT_SCOPE && usec != UINT64_MAX && usec != 0)
+        if (unit->kind == UNIT_SCOPE && usec != UINT64_MAX)
                 (void)sd_event_add_time_relative(unit->face->manager->event, &unit->timer,
                                                  CLOCK_MONOTONIC, usec, 0, on_runtime_over, unit);
 }
@@ -92,13 +92,13 @@ static void start_end(Start *start)
         }
         if (start->result >= 0)
                 life_group_made(unit);
-        if (stop)
-                stop_unit(unit, UNIT_SUCCESS);
-        else if (start->result >= 0 && unit->kind == UNIT_SCOPE)
-                start_arm_runtime(unit);
-        if (start->result >= 0 && unit->kind == UNIT_SCOPE)
-                life_check_empty(unit);
         unit_check(unit);
+        if (stop) {
+                stop_unit(unit, UNIT_SUCCESS);
+        } else if (start->result >= 0 && unit->kind == UNIT_SCOPE) {
+                start_arm_runtime(unit);
+                life_group_filled(unit); /* the unit may be gone afterwards */
+        }
         unit_dir_unref(start->slice);
         start_free(start);
 }
@@ -210,16 +210,19 @@ static int submit_start(Unit *unit, PropertyChanges *changes)
         return 0;
 }
 
-/* The slices above appear with the unit. */
-static int load_slices(Face *face, const Unit *unit)
+/* The slices above appear with the unit, and stay as long as it does. */
+static int load_slices(Face *face, Unit *unit)
 {
         Unit *slice;
         int r;
 
-        for (const char *name = unit->slice; name; name = slice->slice) {
-                r = units_load(face->units, name, &slice);
+        for (; unit->slice; unit = slice) {
+                r = units_load(face->units, unit->slice, &slice);
                 if (r < 0)
                         return r;
+                if (!(unit->flags & UNIT_COUNTED))
+                        slice->n_children++;
+                unit->flags |= UNIT_COUNTED;
                 if (slice->state == UNIT_RUNNING) /* then those above it are there too */
                         return 0;
         }
@@ -242,16 +245,19 @@ void start_slice(Face *face, const char *name)
                 log_warning("%s: its group cannot be made: %s", name, strerror(-r));
 }
 
+/* Of what a unit asks for, slices can be had. */
 static void start_wanted(Unit *unit)
 {
-        const char *name;
-        size_t position = 0;
+        static const unsigned ids[] = { PROP_WANTS, PROP_REQUIRES, PROP_BINDS_TO, PROP_UPHOLDS };
 
-        while (property_next_text(&unit->properties, PROP_WANTS, &position, &name) > 0) {
+        for (size_t i = 0; i < ELEMENTSOF(ids); i++) {
+                const char *name;
+                size_t position = 0;
                 UnitKind kind;
 
-                if (unit_name_to_kind(name, &kind) >= 0 && kind == UNIT_SLICE)
-                        start_slice(unit->face, name);
+                while (property_next_text(&unit->properties, ids[i], &position, &name) > 0)
+                        if (unit_name_to_kind(name, &kind) >= 0 && kind == UNIT_SLICE)
+                                start_slice(unit->face, name);
         }
 }
 

@@ -133,14 +133,17 @@ static uint64_t now_nsec(void)
         return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void drop_ended(StopWork *work)
+/* Until some of them end, or for so long; those that have ended are let go. */
+static void wait_for_some(StopWork *work, uint64_t nsec)
 {
+        struct timespec limit = { .tv_nsec = (long)nsec };
         struct pollfd polls[STOP_PIDFDS_MAX];
         unsigned n = 0;
 
         for (unsigned i = 0; i < work->n_pidfds; i++)
                 polls[i] = (struct pollfd){ .fd = work->pidfds[i], .events = POLLIN };
-        (void)poll(polls, work->n_pidfds, 0);
+        if (ppoll(polls, work->n_pidfds, &limit, NULL) <= 0)
+                return;
         for (unsigned i = 0; i < work->n_pidfds; i++) {
                 if (polls[i].revents)
                         safe_close(work->pidfds[i]);
@@ -150,40 +153,46 @@ static void drop_ended(StopWork *work)
         work->n_pidfds = n;
 }
 
-/* Until one of them ends, or for so long. */
-static void wait_for_one(const StopWork *work, uint64_t nsec)
+/* The kernel refuses while somebody is left: mostly that is all there is to ask. */
+static int try_remove(StopWork *work, int group_fd)
 {
-        struct timespec limit = { .tv_nsec = (long)nsec };
-        struct pollfd polls[STOP_PIDFDS_MAX];
+        int fd = ch_tree_get_fd(work->tree);
 
-        for (unsigned i = 0; i < work->n_pidfds; i++)
-                polls[i] = (struct pollfd){ .fd = work->pidfds[i], .events = POLLIN };
-        (void)ppoll(polls, work->n_pidfds, &limit, NULL);
+        if (unlinkat(fd, work->path + 1, AT_REMOVEDIR) >= 0 || errno == ENOENT || errno == ENODEV) {
+                work->empty = work->removed = 1;
+                return 1;
+        }
+        if (is_populated(group_fd))
+                return 0;
+        /* groups below it */
+        work->empty = 1;
+        work->removed = start_remove_group(work->tree, work->path) >= 0;
+        return 1;
 }
 
-/* More than we hold pidfds of may be there: when those are gone, others are taken. From Linux 7.2
- * on a process that has ended is shown as a member for a moment more. */
-static void wait_a_little(StopWork *work, int group_fd)
+/*
+ * More than we hold pidfds of may be there: when those are gone, others are taken. From Linux 7.2
+ * on a process that has ended is shown as a member for a moment more.
+ */
+static void wait_and_remove(StopWork *work, int group_fd)
 {
         uint64_t deadline = now_nsec() + WAIT_MSEC * 1000000ULL, pause = 200000, now;
 
-        while ((now = now_nsec()) < deadline) {
-                if (work->n_pidfds > 0) {
-                        wait_for_one(work, deadline - now);
-                        drop_ended(work);
-                        if (work->n_pidfds > 0)
-                                continue;
+        for (;;) {
+                now = now_nsec();
+                while (work->n_pidfds > 0 && now < deadline) {
+                        wait_for_some(work, deadline - now);
+                        now = now_nsec();
                 }
-                if (!is_populated(group_fd))
-                        break;
-                wait_for_one(work, pause);
+                if (work->n_pidfds > 0 || try_remove(work, group_fd) || now >= deadline)
+                        return;
+                wait_for_some(work, pause);
                 pause += pause;
                 if (is_populated(group_fd)) {
                         Members members = { .pidfds = work->pidfds };
 
                         (void)take_tree(&members, group_fd, 0);
                         work->n_pidfds = members.n_pidfds;
-                        drop_ended(work);
                 }
         }
 }
@@ -207,11 +216,6 @@ static void signal_all(StopWork *work, int group_fd)
         work->n_pidfds = members.n_pidfds;
 }
 
-static void remove_group(StopWork *work)
-{
-        work->removed = start_remove_group(work->tree, work->path) >= 0;
-}
-
 void stop_work_run(StopWork *work)
 {
         _cleanup_(closep) int fd = openat(ch_tree_get_fd(work->tree), work->path + 1,
@@ -224,23 +228,12 @@ void stop_work_run(StopWork *work)
                 return;
         }
         if (work->only_remove) {
-                remove_group(work);
+                work->removed = start_remove_group(work->tree, work->path) >= 0;
                 work->empty = 1;
                 return;
         }
         if (work->thaw)
                 (void)write_file(fd, "cgroup.freeze", "0");
         signal_all(work, fd);
-        if (work->killed)
-                wait_a_little(work, fd);
-        work->empty = !is_populated(fd);
-        if (work->empty)
-                remove_group(work);
-        /* somebody came in between */
-        if (work->empty && !work->removed)
-                work->empty = !is_populated(fd);
-        if (!work->empty)
-                return;
-        while (work->n_pidfds > 0)
-                safe_close(work->pidfds[--work->n_pidfds]);
+        wait_and_remove(work, fd);
 }

@@ -26,7 +26,9 @@ struct UnitStop {
         int watched_fds[STOP_PIDFDS_MAX];
         unsigned n_watched, n_left;
         sd_event_source *again;
-        size_t n_units; /* a slice: units below it that are being stopped */
+        size_t n_units;      /* a slice: units below it that are being stopped */
+        uint64_t begin_usec; /* of the phase */
+        int armed;           /* its timer runs */
 };
 
 static void submit(UnitStop *stop);
@@ -89,10 +91,13 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+static void arm_timer(UnitStop *stop);
+
 static void watch(UnitStop *stop)
 {
         sd_event *event = stop->face->manager->event;
 
+        arm_timer(stop);
         for (unsigned i = 0; i < stop->work.n_pidfds; i++) {
                 unsigned n = stop->n_watched;
 
@@ -161,14 +166,25 @@ static uint64_t patience(const Unit *unit)
 
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata);
 
-static void arm_timer(Unit *unit)
+/* Only when it is not over at once: most stops need no timer. */
+static void arm_timer(UnitStop *stop)
 {
+        Unit *unit = stop->unit;
         uint64_t usec = patience(unit);
 
+        if (stop->armed || usec == UINT64_MAX)
+                return;
+        stop->armed = 1;
+        usec = usec > UINT64_MAX - stop->begin_usec ? UINT64_MAX : stop->begin_usec + usec;
         unit->timer = sd_event_source_disable_unref(unit->timer);
-        if (usec != UINT64_MAX)
-                (void)sd_event_add_time_relative(unit->face->manager->event, &unit->timer,
-                                                 CLOCK_MONOTONIC, usec, 0, on_timeout, unit);
+        (void)sd_event_add_time(unit->face->manager->event, &unit->timer, CLOCK_MONOTONIC, usec, 0,
+                                on_timeout, unit);
+}
+
+static void begin_patience(UnitStop *stop)
+{
+        stop->begin_usec = now_usec();
+        stop->armed = 0;
 }
 
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
@@ -183,7 +199,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
                 finish(unit, UNIT_TIMED_OUT, LIFE_GROUP_LEFT);
         } else {
                 log_warning("%s: stopping timed out: killing", unit->name);
-                arm_timer(unit);
+                begin_patience(unit->stop);
                 next_phase(unit->stop, UNIT_TIMED_OUT);
         }
         return 0;
@@ -298,8 +314,10 @@ static int is_stoppable(const Unit *unit)
 static void stop_children(UnitStop *stop)
 {
         Face *face = stop->face;
-        Group *top = groups_find(face->manager->groups, stop->unit->path), *next;
+        Group *top, *next;
 
+        watches_settle(face->manager->watches);
+        top = groups_find(face->manager->groups, stop->unit->path);
         for (Group *group = top ? group_next(top, top, 0) : NULL; group; group = next) {
                 Unit *unit = units_find_by_path(face->units, group->path);
 
@@ -356,7 +374,24 @@ static void end_inactive(Unit *unit)
         lingering_remove(unit->face->lingering, unit->name);
         if (unit->kind == UNIT_SCOPE)
                 stop_tell_slices(unit);
+        else
+                life_slice_ended(unit);
         unit_check(unit);
+}
+
+/* Controller= wants to end its scope itself: it is asked to. 1 it was. */
+static int request_stop(const Unit *unit)
+{
+        const char *controller = property_get_text(&unit->properties, PROP_CONTROLLER);
+        _cleanup_(message_unrefp) sd_bus_message *signal = NULL;
+        _cleanup_(freep) char *object = NULL;
+        sd_bus *bus = link_get_bus(unit->face->link);
+
+        if (!controller || !*controller || !bus || !(object = unit_name_to_object(unit->name)))
+                return 0;
+        return sd_bus_message_new_signal(bus, &signal, object, SD1_SCOPE_INTERFACE,
+                                         "RequestStop") >= 0 &&
+               sd_bus_send_to(bus, signal, controller, NULL) >= 0;
 }
 
 void stop_unit(Unit *unit, UnitResult result)
@@ -385,8 +420,13 @@ void stop_unit(Unit *unit, UnitResult result)
         }
         unit->stop = stop;
         stop->work.thaw = (unit->flags & UNIT_FROZEN) != 0;
+        unit->timer = sd_event_source_disable_unref(unit->timer);
+        begin_patience(stop);
         unit_set_state(unit, UNIT_STOP_SIGTERM, result);
-        arm_timer(unit);
+        if (request_stop(unit)) {
+                submit(stop);
+                return;
+        }
         set_signals(stop, 0);
         if (stop->work.signal)
                 submit(stop);

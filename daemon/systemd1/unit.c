@@ -286,7 +286,11 @@ int units_add(Units *units, const char *name, UnitKind kind, const char *slice, 
 
 void units_remove(Units *units, Unit *unit)
 {
+        Unit *slice = unit->flags & UNIT_COUNTED ? units_find(units, unit->slice) : NULL;
+
         face_emit_unit_removed(units->face, unit);
+        if (slice && --slice->n_children == 0)
+                unit_check(slice);
         forget_change(units, unit);
         while (unit->refs)
                 (void)unit_unref(unit, unit->refs[0]);
@@ -409,7 +413,7 @@ void units_flush(Units *units)
 /* What holds a unit that is not there any more */
 static int is_held(const Unit *unit)
 {
-        if (unit->job || unit->stop || unit->n_tasks || unit->refs ||
+        if (unit->job || unit->stop || unit->n_tasks || unit->n_children || unit->refs ||
             (unit->flags & UNIT_PERPETUAL))
                 return 1;
         if (unit->state == UNIT_FAILED)

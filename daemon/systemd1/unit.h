@@ -52,6 +52,7 @@ enum {
         UNIT_ADOPTED = 1 << 6,    /* found in the tree at start */
         UNIT_WAS_ABANDONED = 1 << 7,
         UNIT_QUEUED = 1 << 8,   /* in Units.changed */
+        UNIT_COUNTED = 1 << 10, /* in its slice's n_children */
         UNIT_CANCELED = 1 << 9, /* its start is to be undone when it is done */
 };
 
@@ -74,6 +75,7 @@ struct Unit {
         uint32_t flags;
         uint32_t uid;     /* whom it is delegated to: User=, or the user of user@UID.service */
         uint32_t owner;   /* who had it made */
+        unsigned n_children; /* a slice: units that were started in it */
         unsigned n_tasks; /* at work on a worker: it must not be freed */
         UnitJob *job;     /* under way */
         UnitStop *stop;
