@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Makes and sets the groups of the configuration. */
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "configured.h"
@@ -8,6 +10,11 @@
 #include "error.h"
 #include "log.h"
 #include "util.h"
+
+/* Workers are several, and the newest configuration is to have the last word: one is applied at a
+ * time, and none that is outdated. */
+static pthread_mutex_t applying = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint_fast64_t newest;
 
 int configured_new(Manager *manager, Configured **ret)
 {
@@ -17,6 +24,7 @@ int configured_new(Manager *manager, Configured **ret)
                 return -ENOMEM;
         configured->conf = conf_ref(manager->conf);
         configured->tree = ch_tree_ref(manager->tree);
+        configured->serial = atomic_fetch_add(&newest, 1) + 1;
         *ret = configured;
         return 0;
 }
@@ -49,7 +57,8 @@ int configured_apply(Configured *configured)
 {
         const Conf *conf = configured->conf;
 
-        for (size_t i = 0; i < conf->n_groups; i++) {
+        (void)pthread_mutex_lock(&applying);
+        for (size_t i = 0; i < conf->n_groups && configured->serial == atomic_load(&newest); i++) {
                 _cleanup_(error_freep) ch_error *error = NULL;
                 const ConfGroup *group = &conf->groups[i];
                 CreateOptions options = {
@@ -65,6 +74,7 @@ int configured_apply(Configured *configured)
                                  group->n_settings, &error) < 0)
                         warn(configured, group, error);
         }
+        (void)pthread_mutex_unlock(&applying);
         return 0;
 }
 

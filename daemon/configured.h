@@ -10,6 +10,7 @@
 typedef struct Configured {
         Conf *conf; /* a reference */
         ch_tree *tree;
+        uint64_t serial; /* of its making: an outdated one is not applied any further */
         char **warnings; /* a group that could not be made or set */
         size_t n_warnings, warnings_allocated;
 } Configured;
