@@ -292,6 +292,7 @@ int face_new(Manager *manager, Face **ret, ch_error **err)
         }
         observe(face);
         start_slice(face, face->default_slice);
+        start_users(face);
         if (ret)
                 *ret = face;
         return 0;

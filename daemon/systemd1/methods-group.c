@@ -168,7 +168,7 @@ static int check_below(Request *request, const char *below)
 
 static int check_target(Request *request, const Unit *unit)
 {
-        if (!property_get_bool(&unit->properties, PROP_DELEGATE))
+        if (unit->kind != UNIT_SERVICE && !property_get_bool(&unit->properties, PROP_DELEGATE))
                 return face_fail(request, SD_BUS_ERROR_INVALID_ARGS,
                                  "Process migration not available on non-delegated units.");
         if (!unit_is_active(unit))

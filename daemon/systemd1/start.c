@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* StartTransientUnit: all that can be wrong is found before the reply, the rest is a worker's. */
 
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "access.h"
+#include "conf-parse.h"
 #include "error.h"
 #include "life.h"
 #include "log.h"
@@ -160,6 +162,10 @@ static int fill_start(Start *start, Unit *unit)
 {
         int r;
 
+        if (unit->kind == UNIT_SERVICE) {
+                start->delegate = 1;
+                return asprintf(&start->user, "%u", unit->uid) < 0 ? -ENOMEM : 0;
+        }
         start->delegate = property_get_bool(&unit->properties, PROP_DELEGATE);
         start->claim_bytes = property_get_number(&unit->properties, PROP_CLAIM);
         start->text = start_make_text(unit);
@@ -243,6 +249,40 @@ void start_slice(Face *face, const char *name)
                 r = submit_start(unit, NULL);
         if (r < 0)
                 log_warning("%s: its group cannot be made: %s", name, strerror(-r));
+}
+
+static void start_user(Face *face, uint32_t uid)
+{
+        char name[32], slice[32];
+        Unit *unit;
+        int r = 0;
+
+        (void)snprintf(name, sizeof(name), "user@%u.service", uid);
+        (void)snprintf(slice, sizeof(slice), "user-%u.slice", uid);
+        unit = units_find(face->units, name);
+        if (!unit)
+                r = units_add(face->units, name, UNIT_SERVICE, slice, &unit);
+        if (r >= 0) {
+                unit->flags |= UNIT_PERPETUAL;
+                unit->uid = uid;
+                unit_set_state(unit, UNIT_STARTING, UNIT_SUCCESS);
+                r = load_slices(face, unit);
+        }
+        if (r >= 0)
+                r = submit_start(unit, NULL);
+        if (r < 0)
+                log_warning("%s: the user's subtree cannot be made: %s", name, strerror(-r));
+}
+
+void start_users(Face *face)
+{
+        _cleanup_(freep) char *copy = strdup(face->manager->conf->users);
+        char *rest = copy, *word;
+        uint32_t uid;
+
+        while (copy && (word = strsep(&rest, " ,\t")))
+                if (*word && conf_parse_owner(word, 0, &uid) >= 0)
+                        start_user(face, uid);
 }
 
 /* Of what a unit asks for, slices can be had. */

@@ -44,6 +44,8 @@ int start_remove_group(ch_tree *tree, const char *path);
 
 /* The group of a slice is made if it is not there; no job, nobody waits. */
 void start_slice(Face *face, const char *name);
+/* Users=: user@UID.service for each, which belongs to that user. */
+void start_users(Face *face);
 
 /* ---- adopt.c: the extended attribute of a unit's group, which outlives the daemon ---- */
 char *start_make_text(const Unit *unit); /* NULL: out of memory */
