@@ -70,7 +70,7 @@ static const Option options[] = {
           .help = "Run the program as this user, with its Unix groups (root only)" },
         { "gid",       0,   "GROUP", OPTION_GROUP, AT(gid), GIVEN_GID, "run",
           .help = "Run the program under this Unix group (root only)" },
-        { "claim",     0,   "BYTES", OPTION_BYTES, AT(claim_bytes), GIVEN_CLAIM, "run",
+        { "claim",     0,   "BYTES", OPTION_BYTES, AT(claim_bytes), GIVEN_CLAIM, "create run",
           .help = "Set so much memory aside for the group that is made; refused where there is no room (root only)" },
         { "cwd",       0,   "DIR", OPTION_STRING, AT(cwd), .verbs = "run",
           .help = "Working directory of the program" },

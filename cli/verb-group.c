@@ -6,6 +6,7 @@
 
 #include "access.h"
 #include "bus.h"
+#include "setting.h"
 
 /* Say what was done, or would be: one line, or {group, action, dry_run, changed}. */
 static int done(Cli *cli, const char *group, const char *what, int64_t changed)
@@ -28,67 +29,24 @@ static int done(Cli *cli, const char *group, const char *what, int64_t changed)
         return CTL_OK;
 }
 
-static int split_setting(Cli *cli, const char *word, char **ret_name, const char **ret_value)
-{
-        const char *equals = strchr(word, '=');
-        const char *near;
-
-        if (!equals || equals == word)
-                return cli_fail(cli, CTL_USAGE, word,
-                                "not of the form NAME=VALUE, such as MemoryMax=512M");
-        *ret_name = strndup(word, (size_t)(equals - word));
-        if (!*ret_name)
-                return cli_fail_memory(cli);
-        *ret_value = equals + 1;
-        if (ch_attr_find(*ret_name))
-                return CTL_OK;
-        near = ch_attr_suggest(*ret_name);
-        if (near)
-                return cli_fail(cli, CTL_USAGE, *ret_name,
-                                "no attribute of that name; did you mean '%s'?", near);
-        return cli_fail(cli, CTL_USAGE, *ret_name,
-                        "no attribute of that name; 'chargectl help attributes' lists them");
-}
-
-/* Append NAME=VALUE words as a{sv}, values as the text that was typed: the daemon parses and
- * checks. Before that each is checked here, so that a typing mistake is told without asking. */
-static int append_settings(Cli *cli, sd_bus_message *m, char **words, int n)
-{
-        int r = sd_bus_message_open_container(m, 'a', "{sv}");
-
-        for (int i = 0; r >= 0 && i < n; i++) {
-                _cleanup_(freep) char *name = NULL;
-                _cleanup_(error_freep) ch_error *error = NULL;
-                const char *value = NULL;
-                ch_value parsed = CH_VALUE_INIT;
-                int code = split_setting(cli, words[i], &name, &value);
-
-                if (code != CTL_OK)
-                        return code;
-                if (ch_value_parse_human(ch_attr_find(name), value, &parsed, &error) < 0)
-                        return cli_fail_error(cli, error);
-                ch_value_done(&parsed);
-                r = sd_bus_message_append(m, "{sv}", ch_attr_find(name)->name, "s", value);
-        }
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        return r < 0 ? bus_fail_errno(cli, r, "building the request") : CTL_OK;
-}
-
 /* A call of that method with the group and the settings of the words: METHOD(s a{sv} …). */
 static int new_settings_call(Cli *cli, const char *method, int argc, char **argv,
                              sd_bus_message **ret)
 {
+        _cleanup_(setting_list_done) SettingList settings = SETTING_LIST_INIT;
         int r = group_check(cli, argv[0]);
 
         if (r == CTL_OK)
                 r = bus_new_call(cli, method, ret);
+        if (r == CTL_OK)
+                r = setting_list_parse(cli, (const char *const *)argv + 1, (size_t)argc - 1,
+                                       &settings);
         if (r != CTL_OK)
                 return r;
         r = sd_bus_message_append(*ret, "s", argv[0]);
-        if (r < 0)
-                return bus_fail_errno(cli, r, "building the request");
-        return append_settings(cli, *ret, argv + 1, argc - 1);
+        if (r >= 0)
+                r = setting_list_append(&settings, *ret);
+        return r < 0 ? bus_fail_errno(cli, r, "building the request") : CTL_OK;
 }
 
 int verb_set_property(Cli *cli, int argc, char **argv)
@@ -121,6 +79,8 @@ static int append_create_options(const Options *o, sd_bus_message *m)
                 r = sd_bus_message_append(m, "{sv}", "uid", "u", (uint32_t)o->uid);
         if (r >= 0 && (o->given & GIVEN_GID))
                 r = sd_bus_message_append(m, "{sv}", "gid", "u", (uint32_t)o->gid);
+        if (r >= 0 && (o->given & GIVEN_CLAIM))
+                r = sd_bus_message_append(m, "{sv}", "claim", "t", o->claim_bytes);
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}", "dry_run", "b", o->dry_run);
         return r < 0 ? r : sd_bus_message_close_container(m);

@@ -64,6 +64,16 @@ run 2 set-property /web CPUWeight=0
 run 4 set-property /nowhere CPUWeight=70
 run 1 set-property /web MemoryCurrent=5
 
+# memory set aside: shown, and refused where there is no room
+put /web memory.current 4096
+run 0 create /web/claimed --claim=500M
+run 0 status
+said "500.0 MiB in /web/claimed"
+run 1 create /web/more --claim=200M
+complained "/web: memory.max is 512.0 MiB"
+[ ! -d "$ROOT/web/more" ] || fail "a group is left"
+run 0 remove /web/claimed
+
 # freeze, thaw, kill: checked here without a kernel behind; the VM has the rest
 run 0 freeze /web --dry-run
 is "/web: would be frozen"
