@@ -12,8 +12,7 @@
 
 enum { PATH_MAX_BYTES = 4095, COMPONENT_MAX_BYTES = 255 };
 
-/* Length of the UTF-8 sequence at p, 0 if it is none; overlong forms and surrogates are none. */
-static unsigned utf8_length(const unsigned char *p)
+unsigned utf8_length(const unsigned char *p)
 {
         static const struct {
                 unsigned char mask, lead; /* of the first byte */

@@ -13,5 +13,7 @@ int path_parent(const char *path, char **ret);
 int path_join(const char *parent, const char *name, char **ret);
 /* 1 for names that belong to the kernel: a controller of the table and a dot, as "memory.x". */
 int path_is_reserved(const char *component, size_t length);
+/* Length of the UTF-8 sequence at p, 0 if it is none; overlong forms and surrogates are none. */
+unsigned utf8_length(const unsigned char *p);
 
 #endif

@@ -20,7 +20,8 @@ int unit_name_parent_slice(const char *name, char **ret);
 /* Directory of a unit within its slice: "_" before names that cgroupfs would take for its own. */
 int unit_name_to_directory(const char *name, char **ret);
 /* Group path within the tree: "a-b.slice" → "/a.slice/a-b.slice", "-.slice" → "/";
- * for others `slice` is the slice's name: "/a.slice/a-b.slice/x.scope". Caller frees. */
+ * for others `slice` is the slice's name: "/a.slice/a-b.slice/x.scope". -ENAMETOOLONG: slices nest so
+ * deep that the path has more than 4,095 bytes. Caller frees. */
 int unit_name_to_group(const char *name, const char *slice, char **ret);
 /* The other way: name of the unit whose group `path` is, and of its slice (may be NULL); -ENOENT where
  * the path is no unit's own group (its slices must nest as their names say). Caller frees both. */

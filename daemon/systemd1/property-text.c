@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "path.h"
 #include "property-row.h"
 #include "util.h"
 
@@ -123,8 +124,20 @@ static int hex_byte(const char *text)
         return (int)strtoul(digits, NULL, 16);
 }
 
+/* A bus takes nothing else. */
+static int is_utf8(const uint8_t *text)
+{
+        for (unsigned length; *text; text += length) {
+                length = utf8_length(text);
+                if (length == 0)
+                        return 0;
+        }
+        return 1;
+}
+
 static int scan_string(const char *word, ValueBuffer *buffer)
 {
+        size_t begin = buffer->n;
         int r = 0;
 
         if (streq(word, "%"))
@@ -137,7 +150,11 @@ static int scan_string(const char *word, ValueBuffer *buffer)
                 word += *word == '%' ? 3 : 1;
                 r = value_put(buffer, &(char){ (char)byte }, 1);
         }
-        return r < 0 ? r : value_put(buffer, "", 1);
+        if (r >= 0)
+                r = value_put(buffer, "", 1);
+        if (r >= 0 && !is_utf8(buffer->data + begin))
+                r = -EINVAL;
+        return r;
 }
 
 static int scan_bytes(const char *word, int outermost, ValueBuffer *buffer)
@@ -149,10 +166,13 @@ static int scan_bytes(const char *word, int outermost, ValueBuffer *buffer)
         begin = buffer->n;
         if (streq(word, "%"))
                 word++;
-        for (; *word && r >= 0; word += 2) {
+        while (r >= 0 && *word) {
                 int byte = hex_byte(word);
 
-                r = byte < 0 ? byte : value_put(buffer, &(uint8_t){ (uint8_t)byte }, 1);
+                if (byte < 0)
+                        return byte;
+                r = value_put(buffer, &(uint8_t){ (uint8_t)byte }, 1);
+                word += 2;
         }
         n = (uint32_t)(buffer->n - begin);
         if (r >= 0 && !outermost)

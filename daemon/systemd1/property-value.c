@@ -141,7 +141,7 @@ int value_put_count(ValueBuffer *buffer, size_t *ret_place)
 
 void value_finish(ValueBuffer *buffer, const char *signature, PropertyValue *ret)
 {
-        Cursor cursor = { buffer->data, buffer->data + buffer->n };
+        Cursor cursor = { buffer->data, NULL };
         uint8_t *data;
 
         if (signature[1] == '\0' && number_size(*signature)) {
@@ -302,7 +302,8 @@ static int append_array(sd_bus_message *reply, const char *element, int outermos
                 size_t size = outermost ? (size_t)(cursor->end - cursor->p) : (size_t)n;
 
                 r = sd_bus_message_append_array(reply, 'y', cursor->p, size);
-                cursor->p += size;
+                if (size > 0)
+                        cursor->p += size;
                 return r;
         }
         (void)snprintf(contents, sizeof(contents), "%.*s", (int)signature_first(element), element);
