@@ -54,16 +54,21 @@ in_suite() {
                 timeout -k 5 "$(awk -v t="${SUITE_TIMEOUT:-120}" -v f="${SLOW:-1}" 'BEGIN { print t * f }')" "$@"
 }
 
-# bundle DIRECTORY COMMAND [CGROUPSPATH [RESOURCES-JSON [ANNOTATIONS-JSON]]]: an OCI bundle over the busybox root.
+# bundle DIRECTORY COMMAND [CGROUPSPATH [RESOURCES-JSON [ANNOTATIONS-JSON]]]: an OCI bundle over the busybox root; with
+# BUNDLE_UID in the environment for a container that this user runs.
 bundle() {
         mkdir -p "$1"
         python3 - "$@" >"$1/config.json" <<'PYTHON'
-import json, sys
+import json, os, sys
 directory, command, path, resources, annotations = (sys.argv[1:] + ["", "", ""])[:5]
 spaces = ["pid", "ipc", "uts", "mount", "cgroup"]
 linux = {"namespaces": [{"type": t} for t in spaces], "resources": json.loads(resources or "{}")}
 if path:
     linux["cgroupsPath"] = path
+uid = int(os.environ.get("BUNDLE_UID", "0"))
+if uid:
+    linux["namespaces"].append({"type": "user"})
+    linux["uidMappings"] = linux["gidMappings"] = [{"containerID": 0, "hostID": uid, "size": 1}]
 mount = lambda kind, where, *options: {"type": kind, "source": kind, "destination": where, "options": list(options)}
 print(json.dumps({
     "ociVersion": "1.0.2",
@@ -71,8 +76,8 @@ print(json.dumps({
                 "env": ["PATH=/bin"], "noNewPrivileges": True},
     "root": {"path": "/srv/rootfs", "readonly": True},
     "hostname": "box",
-    "mounts": [mount("proc", "/proc"), mount("tmpfs", "/dev", "nosuid", "mode=755"), mount("tmpfs", "/tmp"),
-               mount("cgroup", "/sys/fs/cgroup", "ro")],
+    "mounts": [mount("proc", "/proc"), mount("tmpfs", "/dev", "nosuid", "mode=755"), mount("tmpfs", "/tmp")]
+              + ([] if uid else [mount("cgroup", "/sys/fs/cgroup", "ro")]),
     "linux": linux,
     "annotations": json.loads(annotations or "{}"),
 }, indent=1))
