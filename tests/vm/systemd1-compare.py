@@ -3,6 +3,7 @@
 """Compares what prog-systemd1 saw of chargehandd with what it saw of systemd:
 
     systemd1-compare.py REFERENCE SEEN DIFFERENCES [--only FIRST-WORD-OF-SCENARIO]
+    systemd1-compare.py --markdown DIFFERENCES          the list for docs/runtimes.md
 
 Step by step; what differs must be among the known differences, and each of those must occur.
 
@@ -108,8 +109,16 @@ def differences(reference, seen):
                 yield place, line[0], line[2:]
 
 
+def print_markdown(path):
+    for entry in read_entries(path):
+        print(f"- **{entry.title}.** {' '.join(entry.reason)}")
+
+
 def main():
     arguments = sys.argv[1:]
+    if len(arguments) == 2 and arguments[0] == "--markdown":
+        print_markdown(arguments[1])
+        return 0
     only = ""
     if "--only" in arguments:
         at = arguments.index("--only")
