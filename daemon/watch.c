@@ -16,6 +16,9 @@
 /* How long a directory is new, and how many of them are taken in at a turn */
 #define YOUNG_USEC 20000
 #define YOUNG_MAX  64
+/* Events that come thick and fast are read together: so many readings in so long. */
+#define READINGS_USEC 4000
+#define READINGS_MAX  3
 
 /* A directory that is not in the model yet */
 typedef struct Young {
@@ -311,7 +314,7 @@ static void on_one(Watches *watches, const struct inotify_event *event)
                 on_child(watches, group, event);
         } else if (kind == WATCH_MEMORY) {
                 groups_refresh_memory(watches->groups, group);
-        } else {
+        } else if (event->len == 0) { /* of a child or a file: the child's own watch tells it too */
                 on_changed(watches, group, kind);
         }
 }
@@ -319,7 +322,7 @@ static void on_one(Watches *watches, const struct inotify_event *event)
 static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         Watches *watches = userdata;
-        _Alignas(struct inotify_event) char buffer[4096]; /* some 100 events a turn */
+        _Alignas(struct inotify_event) char buffer[16384]; /* some 400 events a turn */
         ssize_t n;
 
         n = read(fd, buffer, sizeof(buffer));
@@ -343,6 +346,8 @@ static int start_sources(Watches *watches, sd_event *event)
         if (watches->fd < 0)
                 return -errno;
         r = sd_event_add_io(event, &watches->io, watches->fd, EPOLLIN, on_events, watches);
+        if (r >= 0)
+                r = sd_event_source_set_ratelimit(watches->io, READINGS_USEC, READINGS_MAX);
         if (r >= 0)
                 r = sd_event_add_time(event, &watches->timer, CLOCK_MONOTONIC, UINT64_MAX, 0,
                                       on_timer, watches);
