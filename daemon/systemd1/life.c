@@ -204,6 +204,8 @@ void life_group_added(Group *group, void *userdata)
         /* a scope that ended before it was watched */
         if (unit && unit->kind == UNIT_SCOPE && !(group->flags & GROUP_POPULATED))
                 life_check_empty(unit);
+        else if (unit && unit->kind == UNIT_SCOPE && group->oom_kills > unit->oom_kills)
+                life_group_oom(group, group->oom_kills, userdata);
 }
 
 void life_group_removed(Group *group, void *userdata)

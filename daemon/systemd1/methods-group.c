@@ -245,9 +245,13 @@ static int freezer_finish(Request *request)
 {
         Groups *groups = request->manager->groups;
         Group *group = groups_find(groups, request->path);
+        Unit *unit = units_find_by_path(face_of(request)->units, request->path);
 
         if (group)
                 (void)groups_refresh(groups, group);
+        if (unit)
+                unit->flags = request->work == freeze_work ? unit->flags | UNIT_FROZEN
+                                                           : unit->flags & ~(uint32_t)UNIT_FROZEN;
         return request_reply(request, NULL);
 }
 

@@ -16,6 +16,8 @@
 
 /* Directories of slices that are kept open */
 #define DIRECTORIES_MAX 512
+/* Of users other than root */
+#define UNITS_PER_USER 4096
 
 typedef struct StartCall {
         char *name;
@@ -354,6 +356,11 @@ static int check_exists(Request *request, Face *face, const char *name)
 {
         const Unit *unit = units_find(face->units, name);
 
+        if (!uid_is_master(request->uid) &&
+            units_count_owned(face->units, request->uid) >= UNITS_PER_USER)
+                return face_fail(request, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                 "uid %u has %u units: stop some first", request->uid,
+                                 UNITS_PER_USER);
         if (!unit || (unit->kind == UNIT_SLICE && !(unit->flags & UNIT_TRANSIENT) && !unit->job))
                 return 0;
         return face_fail(request, SD1_ERROR_UNIT_EXISTS,
@@ -384,11 +391,11 @@ static int add_unit(Request *request, Face *face, StartCall *call, Unit **ret)
                 r = units_add(face->units, call->name, call->kind, slice, &unit);
         if (r < 0)
                 return r;
-        unit->owner = request->uid;
+        unit_set_owner(unit, request->uid);
         r = property_set_merge(&unit->properties, &call->changes);
         if (r >= 0)
                 r = load_slices(face, unit);
-        if (r >= 0 && property_get_bool(&unit->properties, PROP_ADD_REF))
+        if (r >= 0 && property_get_bool(&unit->properties, PROP_ADD_REF) && !request->client->gone)
                 r = unit_ref(unit, request->client->name);
         if (r < 0) {
                 unit_collect(unit);

@@ -158,6 +158,8 @@ static int try_remove(StopWork *work, int group_fd)
 {
         int fd = ch_tree_get_fd(work->tree);
 
+        if (work->keep)
+                return work->empty = !is_populated(group_fd);
         if (unlinkat(fd, work->path + 1, AT_REMOVEDIR) >= 0 || errno == ENOENT || errno == ENODEV) {
                 work->empty = work->removed = 1;
                 return 1;

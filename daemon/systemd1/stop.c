@@ -235,7 +235,9 @@ static void on_done(Task *task)
                 stop_free(stop);
         } else if (stop->work.empty) {
                 finish(unit, UNIT_SUCCESS,
-                       stop->work.removed ? LIFE_GROUP_REMOVED : LIFE_GROUP_LEFT);
+                       stop->work.removed ? LIFE_GROUP_REMOVED
+                       : stop->work.keep  ? LIFE_GROUP_LINGERS
+                                          : LIFE_GROUP_LEFT);
         } else if (stop->kill_next) {
                 stop->kill_next = 0;
                 while (stop->work.n_pidfds > 0)
@@ -341,7 +343,8 @@ static void stop_slice(Unit *unit)
                 return;
         stop = unit->stop = stop_new(unit);
         if (!stop) {
-                unit_job_end(unit->job, UNIT_JOB_FAILED);
+                if (unit->job)
+                        unit_job_end(unit->job, UNIT_JOB_FAILED);
                 return;
         }
         unit_set_state(unit, UNIT_STOP_SIGTERM, UNIT_SUCCESS);
@@ -410,6 +413,8 @@ void stop_unit(Unit *unit, UnitResult result)
         }
         if (unit->stop) {
                 unit_set_state(unit, unit->state, result);
+                if (unit->job && !unit->stop->at_work)
+                        unit->stop->work.keep = 0;
                 return;
         }
         stop = stop_new(unit);
@@ -419,6 +424,7 @@ void stop_unit(Unit *unit, UnitResult result)
                 return;
         }
         unit->stop = stop;
+        stop->work.keep = !unit->job; /* nobody asked: who reads memory.events does not know yet */
         stop->work.thaw = (unit->flags & UNIT_FROZEN) != 0;
         unit->timer = sd_event_source_disable_unref(unit->timer);
         begin_patience(stop);

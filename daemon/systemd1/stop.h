@@ -30,6 +30,7 @@ typedef struct StopWork {
         int hang_up;  /* SIGHUP after it */
         int use_kill; /* cgroup.kill may be used */
         int thaw;
+        int keep; /* the group is not removed */
         int only_remove; /* a slice: take away what is empty */
         /* what came out */
         int killed; /* there was somebody to signal */

@@ -18,7 +18,8 @@ struct Units {
         Unit **by_name, **by_path;
         size_t n, n_buckets;
         Unit *changed;
-        Hash clients; /* hash of a client's name → number of its references + 1 */
+        Hash clients; /* hash of a client's name → number of its references */
+        Hash owners;  /* uid → number of its units; root's are not counted */
         int freeing;
 };
 
@@ -171,6 +172,34 @@ static void take_from_buckets(Units *units, Unit *unit)
         *link = unit->path_next;
 }
 
+static int count(Hash *hash, uint64_t key, int by)
+{
+        uintptr_t n = (uintptr_t)hash_get(hash, key);
+
+        if (by > 0)
+                return hash_put(hash, key, (void *)(n + 1));
+        if (n > 1)
+                return hash_put(hash, key, (void *)(n - 1));
+        (void)hash_remove(hash, key);
+        return 0;
+}
+
+void unit_set_owner(Unit *unit, uint32_t uid)
+{
+        Hash *owners = &unit->face->units->owners;
+
+        if (unit->owner)
+                (void)count(owners, unit->owner, -1);
+        unit->owner = uid;
+        if (uid && count(owners, uid, 1) < 0)
+                unit->owner = 0; /* out of memory: root's */
+}
+
+size_t units_count_owned(const Units *units, uint32_t uid)
+{
+        return (uintptr_t)hash_get(&units->owners, uid);
+}
+
 /* ---- life ---- */
 
 int units_new(Face *face, Units **ret)
@@ -233,6 +262,7 @@ Units *units_free(Units *units)
                 unit_free(unit);
         }
         hash_done(&units->clients);
+        hash_done(&units->owners);
         free(units->by_name);
         free(units->by_path);
         free(units);
@@ -291,6 +321,7 @@ void units_remove(Units *units, Unit *unit)
         face_emit_unit_removed(units->face, unit);
         if (slice && --slice->n_children == 0)
                 unit_check(slice);
+        unit_set_owner(unit, 0);
         forget_change(units, unit);
         while (unit->refs)
                 (void)unit_unref(unit, unit->refs[0]);
@@ -445,15 +476,7 @@ static size_t count_refs(const Unit *unit)
 /* How many references a client has, so that a client without any leaves for nothing. */
 static int count_client(Units *units, const char *client, int by)
 {
-        uint64_t key = hash_string(client);
-        uintptr_t n = (uintptr_t)hash_get(&units->clients, key);
-
-        if (by > 0)
-                return hash_put(&units->clients, key, (void *)(n + 1));
-        if (n > 1)
-                return hash_put(&units->clients, key, (void *)(n - 1));
-        (void)hash_remove(&units->clients, key);
-        return 0;
+        return count(&units->clients, hash_string(client), by);
 }
 
 int unit_ref(Unit *unit, const char *client)

@@ -138,6 +138,10 @@ int unit_unref(Unit *unit, const char *client);
 /* All references of a client that has gone. */
 void units_drop_client(Units *units, const char *client);
 
+/* Who had it made: counted. */
+void unit_set_owner(Unit *unit, uint32_t uid);
+size_t units_count_owned(const Units *units, uint32_t uid);
+
 UnitDir *unit_dir_new(int fd, uint32_t controllers); /* takes the fd; NULL: out of memory */
 UnitDir *unit_dir_ref(UnitDir *directory);
 UnitDir *unit_dir_unref(UnitDir *directory);
