@@ -114,12 +114,17 @@ static int on_ended(sd_event_source *source, int fd, uint32_t revents, void *use
 int pool_new(sd_event *event, unsigned max_threads, Pool **ret)
 {
         Pool *pool = calloc(1, sizeof(*pool) + max_threads * sizeof(pthread_t));
+        pthread_mutexattr_t attributes;
         int r;
 
         if (!pool)
                 return -ENOMEM;
         pool->max_threads = max_threads;
-        pthread_mutex_init(&pool->lock, NULL);
+        /* held for a moment only: whoever meets it tries again before it sleeps */
+        pthread_mutexattr_init(&attributes);
+        pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+        pthread_mutex_init(&pool->lock, &attributes);
+        pthread_mutexattr_destroy(&attributes);
         pthread_cond_init(&pool->work, NULL);
         pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r = pool->event_fd < 0
