@@ -18,7 +18,7 @@
 /* How long a worker waits itself; most processes are gone by then. */
 #define WAIT_MSEC 3
 
-enum { DEPTH_MAX = 64, EVENTS_MAX = 256 };
+enum { DEPTH_MAX = 64, EVENTS_MAX = 256, PROCS_MAX = 2048, LINE_BYTES = 16 };
 
 typedef struct Members {
         int signal, then; /* 0: none */
@@ -45,21 +45,37 @@ static void take_one(Members *members, pid_t pid)
                 (void)kill(pid, members->then);
 }
 
-/* One pass over cgroup.procs; the file is a sequence file, read in pieces. */
-static int take_procs(Members *members, int dir_fd)
+static void take_text(Members *members, const char *text)
 {
-        _cleanup_(freep) char *text = NULL;
-        int r = read_file_at(dir_fd, "cgroup.procs", 4 << 20, &text, NULL);
-        const char *p = text;
         uint64_t pid;
 
-        if (r < 0)
-                return r;
-        while (*p && parse_u64(p, &pid, &p) >= 0) {
+        while (*text && parse_u64(text, &pid, &text) >= 0) {
                 take_one(members, (pid_t)pid);
-                p += *p == '\n';
+                text += *text == '\n';
         }
-        return 0;
+}
+
+/* One pass over cgroup.procs. Most come whole with one read: the kernel fills the buffer as far as
+ * lines fit. */
+static int take_procs(Members *members, int dir_fd)
+{
+        _cleanup_(closep) int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+        _cleanup_(freep) char *whole = NULL;
+        char text[PROCS_MAX];
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        int r;
+
+        if (n < 0)
+                return -errno;
+        text[n] = '\0';
+        if ((size_t)n < sizeof(text) - 1 - LINE_BYTES) {
+                take_text(members, text);
+                return 0;
+        }
+        r = read_file_at(dir_fd, "cgroup.procs", 4 << 20, &whole, NULL);
+        if (r >= 0)
+                take_text(members, whole);
+        return r;
 }
 
 static int take_tree(Members *members, int dir_fd, unsigned depth);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Units: found by name and by path, made, loaded on demand, and dropped when nothing holds them. */
 
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -11,6 +12,8 @@
 
 /* of one unit */
 #define REFS_MAX 1024
+/* After so many have gone, what they took is given back to the system. */
+#define TRIM_AFTER 256
 
 struct Units {
         Face *face;
@@ -18,8 +21,9 @@ struct Units {
         Unit **by_name, **by_path;
         size_t n, n_buckets;
         Unit *changed;
-        Hash clients; /* hash of a client's name → number of its references */
-        Hash owners;  /* uid → number of its units; root's are not counted */
+        size_t n_gone; /* since memory was given back */
+        Hash clients;  /* hash of a client's name → number of its references */
+        Hash owners;   /* uid → number of its units; root's are not counted */
         int freeing;
 };
 
@@ -329,6 +333,7 @@ void units_remove(Units *units, Unit *unit)
         *(unit->prev ? &unit->prev->next : &units->first) = unit->next;
         *(unit->next ? &unit->next->prev : &units->last) = unit->prev;
         units->n--;
+        units->n_gone++;
         unit_free(unit);
 }
 
@@ -439,6 +444,10 @@ void units_flush(Units *units)
                 forget_change(units, unit);
                 unit_collect(unit);
         }
+        if (units->n_gone < TRIM_AFTER)
+                return;
+        units->n_gone = 0;
+        (void)malloc_trim(0);
 }
 
 /* What holds a unit that is not there any more */
