@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "spawn.h"
+#include "spawn-child.h"
 #include "util.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC

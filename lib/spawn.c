@@ -12,7 +12,7 @@
 #include <chargehand/spawn.h>
 
 #include "error.h"
-#include "spawn.h"
+#include "spawn-child.h"
 #include "util.h"
 
 static const ch_spawn_options no_options = CH_SPAWN_OPTIONS_INIT;
@@ -135,7 +135,7 @@ static const struct {
 } group_errors[] = {
         {EACCES,      EACCES,     CH_ERROR_NOT_PERMITTED,
          "takes the right to write cgroup.procs of it, and of the group above both it and the "
-         "caller's own: "
+          "caller's own: "
           "start from inside the delegated subtree, or as root"                                     },
         { EPERM,      EACCES,     CH_ERROR_NOT_PERMITTED,
          "takes the right to write its cgroup.procs: start as its owner, or as root"                },
@@ -145,7 +145,7 @@ static const struct {
          "not a group: a directory of a cgroup2 mount is needed"                                    },
         { EBUSY,      EBUSY,      CH_ERROR_BAD_TARGET,
          "controllers are enabled for the groups below it (cgroup.subtree_control), so it cannot "
-         "hold processes "
+          "hold processes "
           "itself: take a group below"                                                              },
         { EAGAIN,     EAGAIN,     CH_ERROR_LIMIT_REACHED,
          "no more processes: pids.max of it or of a group above is reached, or RLIMIT_NPROC"        },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef CH_LIB_SPAWN_H
-#define CH_LIB_SPAWN_H
+#ifndef CH_LIB_SPAWN_CHILD_H
+#define CH_LIB_SPAWN_CHILD_H
 
 /* Parent and child of ch_spawn(). The child shares no memory with the parent, but may be the copy of one thread of
  * many: it does nothing but system calls on what was prepared for it. */
