@@ -19,6 +19,7 @@
 #define SD1_ERROR_UNIT_EXISTS      SD1_BUS_NAME ".UnitExists"
 #define SD1_ERROR_NO_SUCH_UNIT     SD1_BUS_NAME ".NoSuchUnit"
 #define SD1_ERROR_NO_UNIT_FOR_PID  SD1_BUS_NAME ".NoUnitForPID"
+#define SD1_ERROR_NO_UNIT_FOR_INVOCATION SD1_BUS_NAME ".NoUnitForInvocationID"
 #define SD1_ERROR_NO_SUCH_PROCESS  SD1_BUS_NAME ".NoSuchProcess"
 #define SD1_ERROR_NO_SUCH_JOB      SD1_BUS_NAME ".NoSuchJob"
 #define SD1_ERROR_LOAD_FAILED      SD1_BUS_NAME ".LoadFailed"

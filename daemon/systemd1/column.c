@@ -123,6 +123,13 @@ APPEND(append_exists)
         return sd_bus_message_append(reply, "b", subject->unit != NULL);
 }
 
+/* Scopes start once, with StartTransientUnit. */
+APPEND(append_can_start)
+{
+        return sd_bus_message_append(reply, "b",
+                                     subject->unit && subject->unit->kind == UNIT_SLICE);
+}
+
 APPEND(append_was_started)
 {
         return sd_bus_message_append(reply, "b",
@@ -262,7 +269,7 @@ static const Column columns[] = {
         TIME("ActiveEnterTimestamp", active_enter_usec),
         TIME("ActiveExitTimestamp", active_exit_usec),
         TIME("InactiveEnterTimestamp", inactive_enter_usec),
-        { "CanStart", "b", UNIT, CONST, append_exists },
+        { "CanStart", "b", UNIT, CONST, append_can_start },
         { "CanStop", "b", UNIT, CONST, append_exists },
         NUMBER("CanReload", "b", UNIT, CONST, 0),
         NUMBER("CanIsolate", "b", UNIT, CONST, 0),

@@ -244,6 +244,8 @@ int method_get_unit_processes(Request *request)
                 return request_bad_arguments(request, r, "name");
         unit = *name ? units_find_active(face_of(request), name)
                      : face_unit_of_pid(face_of(request), request->client->pid);
+        if (!unit && !*name)
+                return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Client not member of any unit.");
         if (!unit)
                 return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Unit %s not loaded.", name);
         if (unit->state == UNIT_DEAD)

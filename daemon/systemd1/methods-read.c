@@ -51,8 +51,6 @@ static int read_unit(Request *request, const char **ret_name, Unit **ret)
         *ret = *name ? units_find_active(face, name) : face_unit_of_pid(face, request->client->pid);
         if (!*ret && !*name)
                 return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Client not member of any unit.");
-        if (!*ret && !unit_name_is_valid(name))
-                return bad_name(request, name);
         return 0;
 }
 
@@ -78,6 +76,8 @@ int method_load_unit(Request *request)
 
         if (r < 0)
                 return r;
+        if (!unit && !unit_name_is_valid(name))
+                return bad_name(request, name);
         object = unit_name_to_object(unit ? unit->name : name);
         return object ? request_reply(request, "o", object) : -ENOMEM;
 }
@@ -146,10 +146,18 @@ int method_get_unit_by_control_group(Request *request)
 
         if (r < 0)
                 return request_bad_arguments(request, r, "cgroup");
+        if (*path != '/')
+                return face_fail(request, SD_BUS_ERROR_INVALID_ARGS,
+                                 "Control group path is not absolute: %s", path);
+        if (ch_path_check(path, NULL) < 0)
+                return face_fail(request, SD_BUS_ERROR_INVALID_ARGS,
+                                 "Control group path is not normalized: %s", path);
         if (strncmp(path, face->control_group, size) == 0 && (path[size] == '/' || !path[size]))
                 unit = units_find_above(face->units, path[size] ? path + size : "/");
-        return unit ? reply_unit(request, unit)
-                    : face_fail(request, SD1_ERROR_NO_SUCH_UNIT,
+        /* what is in no unit is not in the root's */
+        return unit && !streq(unit->path, "/")
+                       ? reply_unit(request, unit)
+                       : face_fail(request, SD1_ERROR_NO_SUCH_UNIT,
                                 "Control group '%s' is not valid or not managed by this instance",
                                 path);
 }
@@ -167,6 +175,7 @@ int method_get_unit_by_invocation_id(Request *request)
 {
         static const uint8_t none[16];
         Face *face = face_of(request);
+        char text[2 * sizeof(none) + 1] = "";
         const void *id;
         const Unit *unit;
         size_t size;
@@ -176,15 +185,18 @@ int method_get_unit_by_invocation_id(Request *request)
                 return request_bad_arguments(request, r, "invocation_id");
         if (size != 0 && size != sizeof(none))
                 return face_fail(request, SD_BUS_ERROR_INVALID_ARGS, "Invalid invocation ID");
-        if (size == 0 || memcmp(id, none, sizeof(none)) == 0)
+        if (size == 0 || memcmp(id, none, sizeof(none)) == 0) {
                 unit = face_unit_of_pid(face, request->client->pid);
-        else
-                unit = find_invocation(face, id);
-        if (unit)
-                return reply_unit(request, unit);
-        return face_fail(request, SD1_ERROR_NO_SUCH_UNIT,
-                         size == 0 ? "Client is not member of any unit."
-                                   : "No unit with the specified invocation ID known.");
+                return unit ? reply_unit(request, unit)
+                            : face_fail(request, SD1_ERROR_NO_SUCH_UNIT,
+                                        "Client %d not member of any unit.", request->client->pid);
+        }
+        unit = find_invocation(face, id);
+        for (size_t i = 0; i < size; i++)
+                (void)snprintf(text + 2 * i, 3, "%02x", ((const uint8_t *)id)[i]);
+        return unit ? reply_unit(request, unit)
+                    : face_fail(request, SD1_ERROR_NO_UNIT_FOR_INVOCATION,
+                                "No unit with the specified invocation ID %s known.", text);
 }
 
 /* ---- jobs ---- */

@@ -294,9 +294,8 @@ static int method_of_self(Request *request)
         int r;
 
         if (!unit)
-                return face_fail(request, SD1_ERROR_NO_UNIT_FOR_PID,
-                                 "PID %d does not belong to any loaded unit.",
-                                 request->client->pid);
+                return face_fail(request, SD_BUS_ERROR_UNKNOWN_OBJECT, "Unknown object '%s'.",
+                                 sd_bus_message_get_path(m));
         if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", NULL) <= 0) {
                 request->path = strdup(unit->name);
                 begin = find_method(sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
