@@ -73,6 +73,11 @@ static int read_value(sd_bus_message *message, const Property *row, UnitKind kin
         PropertyValue value = { .row = (uint16_t)property_id(row) };
         int r = property_check_kind(row, kind, error);
 
+        if (r >= 0 && row->check == CHECK_BUS_NAME &&
+            sd_bus_is_bus_client(sd_bus_message_get_bus(message)) <= 0)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_NOT_SUPPORTED,
+                                         "Sorry, %s= logic only supported via the bus.",
+                                         row->name);
         if (r >= 0)
                 r = value_read(message, property_given(row), &value);
         if (r >= 0 && value.size == 0 && row->merge != MERGE_REPLACE && row->merge != MERGE_UNITS)

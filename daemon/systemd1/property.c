@@ -453,6 +453,52 @@ static void drop_tombstones(PropertyValue *value)
         value->size = (uint32_t)(to - (uint8_t *)value->data);
 }
 
+static int markers_have(const PropertyValue *markers, char sign, const char *name)
+{
+        Cursor cursor = cursor_of(markers);
+
+        while (cursor_has(&cursor)) {
+                const char *text = cursor_text(&cursor);
+
+                if (*text == sign && streq(text + 1, name))
+                        return 1;
+        }
+        return 0;
+}
+
+/* Markers= with signs: what was there, with more or less. */
+static int apply_markers(const PropertyValue *old, PropertyValue *change)
+{
+        Cursor cursor = cursor_of(change);
+        PropertyValue added = { .row = change->row }, merged;
+        int r;
+
+        if (change->size == 0 || !strchr("+-", *(const char *)change->data))
+                return 0;
+        merged = (PropertyValue){ .row = change->row, .data = malloc(old ? old->size + 1u : 1u) };
+        added.data = malloc(change->size);
+        if (!merged.data || !added.data) {
+                property_value_done(&merged);
+                property_value_done(&added);
+                return -ENOMEM;
+        }
+        for (Cursor kept = cursor_of(old), element; next_element(&rows[change->row], &kept, &element);)
+                if (!markers_have(change, '-', (const char *)element.p))
+                        list_append(&merged, &element);
+        while (cursor_has(&cursor)) {
+                const char *text = cursor_text(&cursor);
+                Cursor element = { (const uint8_t *)text + 1, cursor.p };
+
+                if (*text == '+')
+                        list_append(&added, &element);
+        }
+        property_value_done(change);
+        r = list_merge(&rows[added.row], &merged, &added, change);
+        property_value_done(&merged);
+        property_value_done(&added);
+        return r;
+}
+
 static int merge_one(PropertySet *set, const PropertyValue *change)
 {
         uint32_t place = find_place(set, change->row);
@@ -468,7 +514,10 @@ static int merge_one(PropertySet *set, const PropertyValue *change)
                         make_tombstones(&set->items[place]);
                 copy.flags = 0;
         }
-        r = property_set_put(set, &copy);
+        if (change->row == PROP_MARKERS)
+                r = apply_markers(property_set_find(set, PROP_MARKERS), &copy);
+        if (r >= 0)
+                r = property_set_put(set, &copy);
         if (r < 0)
                 property_value_done(&copy);
         else

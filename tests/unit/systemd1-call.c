@@ -40,6 +40,7 @@ Call *call_new(void)
         call->peer = pair[1];
         good(sd_bus_new(&call->bus));
         good(sd_bus_set_fd(call->bus, pair[0], pair[0]));
+        good(sd_bus_set_bus_client(call->bus, 1));
         good(sd_bus_negotiate_fds(call->bus, 1));
         good(sd_bus_start(call->bus));
         call->message = new_message(call);

@@ -419,6 +419,30 @@ static void test_delegation(void **state)
         }
 }
 
+static void test_markers(void **state)
+{
+        static const struct {
+                const char *first, *second, *list;
+        } steps[] = {
+                { "needs-reload",   NULL,             "needs-reload "               },
+                { "+needs-restart", "+needs-reload",  "needs-reload needs-restart " },
+                { "-needs-reload",  "+needs-restart", "needs-restart "              },
+                { "-needs-restart", NULL,             ""                            },
+                { "+needs-reload",  NULL,             "needs-reload "               },
+                { "needs-restart",  NULL,             "needs-restart "              },
+        };
+        _cleanup_(set_donep) PropertySet set = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                _cleanup_(call_freep) Call *call = call_new();
+
+                call_add(call, "Markers", "as", steps[i].second ? 2 : 1, steps[i].first,
+                         steps[i].second);
+                assert_set(call, &set, "");
+                assert_string_equal(list_of(&set, PROP_MARKERS), steps[i].list);
+        }
+}
+
 static void test_pressure_watch(void **state)
 {
         static const char *const rows[][2] = {
@@ -500,6 +524,7 @@ int main(void)
                 cmocka_unit_test(test_lists_add_up),
                 cmocka_unit_test(test_long_lists),
                 cmocka_unit_test(test_delegation),
+                cmocka_unit_test(test_markers),
                 cmocka_unit_test(test_pressure_watch),
                 cmocka_unit_test(test_oom_policy),
                 cmocka_unit_test(test_writing),

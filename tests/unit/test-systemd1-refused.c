@@ -119,7 +119,7 @@ static const struct {
         { "IPIngressFilterPath",  "/sys/fs/bpf/x", NULL                                                                  },
         { "IPIngressFilterPath",  "x",            INVALID "IPIngressFilterPath= expects a normalized absolute path."     },
         { "Markers",              "needs-reload", NULL                                                                   },
-        { "Markers",              "x",            "org.freedesktop.systemd1.BadUnitSetting: Unknown marker \"x\"."      },
+        { "Markers",              "+x",            "org.freedesktop.systemd1.BadUnitSetting: Unknown marker \"+x\"."      },
 };
 
 static void test_lists(void **state)
