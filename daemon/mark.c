@@ -43,6 +43,14 @@ int mark_set_new(int group_fd)
         return set_first(group_fd, marks, "1");
 }
 
+void mark_clear_managed(int group_fd)
+{
+        if (mark_is_managed(group_fd) != 1)
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(marks); i++)
+                (void)fremovexattr(group_fd, marks[i]);
+}
+
 int mark_set_claim(int group_fd, uint64_t bytes)
 {
         char value[32];

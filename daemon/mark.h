@@ -19,6 +19,8 @@ int mark_is_managed(int group_fd);
 int mark_set_managed(int group_fd);
 /* The same for a group that was just made and has no claim yet: nothing is read. */
 int mark_set_new(int group_fd);
+/* It is not ours any more; one with a claim stays ours. */
+void mark_clear_managed(int group_fd);
 /* Bytes; 0 removes it. A group with a claim is managed. -ENOTSUP. */
 int mark_set_claim(int group_fd, uint64_t bytes);
 /* -ENODATA: none */

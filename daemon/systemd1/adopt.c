@@ -6,6 +6,7 @@
 
 #include "life.h"
 #include "log.h"
+#include "mark.h"
 #include "start.h"
 #include "util.h"
 
@@ -30,6 +31,13 @@ int unit_mark_write(int group_fd, const char *text)
                 r = -errno;
         }
         return r;
+}
+
+void unit_mark_clear(int group_fd)
+{
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                (void)fremovexattr(group_fd, names[i]);
+        mark_clear_managed(group_fd);
 }
 
 int unit_mark_read(int group_fd, char **ret)

@@ -89,9 +89,8 @@ APPEND(append_sub_state)
 
 APPEND(append_freezer_state)
 {
-        return sd_bus_message_append(
-                reply, "s",
-                subject->unit && (subject->unit->flags & UNIT_FROZEN) ? "frozen" : "running");
+        return sd_bus_message_append(reply, "s",
+                                     subject->unit ? unit_freezer_state(subject->unit) : "running");
 }
 
 APPEND(append_file_state)

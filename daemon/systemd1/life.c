@@ -66,6 +66,15 @@ static int was_oom_killed(const Unit *unit)
                n > unit->oom_kills;
 }
 
+/* It may be known from before it was marked as ours. */
+static void take_in(Groups *groups, const char *path)
+{
+        Group *group = groups_get(groups, path);
+
+        if (group && !(group->flags & GROUP_MANAGED))
+                (void)groups_refresh(groups, group);
+}
+
 void life_group_made(Unit *unit)
 {
         Manager *manager = unit->face->manager;
@@ -74,12 +83,12 @@ void life_group_made(Unit *unit)
 
         /* slices, and the slice of a scope, at once: they are asked for */
         if (unit->kind == UNIT_SLICE) {
-                (void)groups_get(manager->groups, unit->path);
+                take_in(manager->groups, unit->path);
                 return;
         }
         parent = length > 0 ? strndup(unit->path, length) : NULL;
         if (parent)
-                (void)groups_get(manager->groups, parent);
+                take_in(manager->groups, parent);
         if (!groups_find(manager->groups, unit->path))
                 watches_expect(manager->watches, unit->path);
 }
@@ -123,7 +132,7 @@ void life_unit_ended(Unit *unit, UnitResult result, LifeGroup group)
         int failed = unit->result != UNIT_SUCCESS || result != UNIT_SUCCESS;
 
         unit->timer = sd_event_source_disable_unref(unit->timer);
-        unit->flags &= ~(uint32_t)UNIT_FROZEN;
+        unit->flags &= ~(uint32_t)(UNIT_FROZEN | UNIT_FREEZE);
         unit_set_state(unit, failed ? UNIT_FAILED : UNIT_DEAD, result);
         unit->uid = UINT32_MAX;
         if (unit->job)
@@ -133,7 +142,7 @@ void life_unit_ended(Unit *unit, UnitResult result, LifeGroup group)
                          unit_result_to_string(unit->result));
         if (unit->kind == UNIT_SLICE)
                 life_slice_ended(unit);
-        if (group == LIFE_GROUP_REMOVED)
+        if (group == LIFE_GROUP_REMOVED || (group == LIFE_GROUP_LEFT && unit->kind == UNIT_SLICE))
                 forget_group(unit);
         if (group == LIFE_GROUP_LINGERS)
                 lingering_add(face->lingering, unit->name, unit->path);
@@ -193,14 +202,20 @@ static void check_left(Face *face, const Group *group)
         ch_group_unref(opened);
 }
 
+static void check_slice(Unit *unit, const Group *group)
+{
+        if (unit->kind == UNIT_SLICE && unit->state == UNIT_DEAD && (group->flags & GROUP_MANAGED))
+                unit_set_state(unit, UNIT_RUNNING, UNIT_SUCCESS);
+}
+
 void life_group_added(Group *group, void *userdata)
 {
         Unit *unit = slice_of_group(userdata, group);
 
         if (!unit)
                 check_left(userdata, group);
-        if (unit && unit->kind == UNIT_SLICE && unit->state == UNIT_DEAD)
-                unit_set_state(unit, UNIT_RUNNING, UNIT_SUCCESS);
+        if (unit)
+                check_slice(unit, group);
         /* a scope that ended before it was watched */
         if (unit && unit->kind == UNIT_SCOPE && !(group->flags & GROUP_POPULATED))
                 life_check_empty(unit);
@@ -244,6 +259,8 @@ void life_group_changed(Group *group, uint32_t bits, void *userdata)
                         check_left(face, group);
                 return;
         }
+        if (bits & GROUP_CHANGED_MANAGED)
+                check_slice(unit, group);
         if (bits & GROUP_CHANGED_FROZEN) {
                 unit->flags &= ~(uint32_t)UNIT_FROZEN;
                 if (group->flags & GROUP_FROZEN)

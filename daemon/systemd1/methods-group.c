@@ -249,20 +249,11 @@ static int freezer_finish(Request *request)
 
         if (group)
                 (void)groups_refresh(groups, group);
-        if (unit)
-                unit->flags = request->work == freeze_work ? unit->flags | UNIT_FROZEN
-                                                           : unit->flags & ~(uint32_t)UNIT_FROZEN;
+        if (unit && request->work == freeze_work)
+                unit->flags |= UNIT_FROZEN | UNIT_FREEZE;
+        else if (unit)
+                unit->flags &= ~(uint32_t)(UNIT_FROZEN | UNIT_FREEZE);
         return request_reply(request, NULL);
-}
-
-static int is_frozen_above(const Unit *unit)
-{
-        while (unit && unit->slice) {
-                unit = units_find(unit->face->units, unit->slice);
-                if (unit && (unit->flags & UNIT_FROZEN))
-                        return 1;
-        }
-        return 0;
 }
 
 static int freezer(Request *request, request_func work)
@@ -278,7 +269,7 @@ static int freezer(Request *request, request_func work)
         if (unit->flags & UNIT_PERPETUAL && streq(unit->path, "/"))
                 return face_fail(request, SD_BUS_ERROR_NOT_SUPPORTED,
                                  "Unit does not support freeze/thaw");
-        if (is_frozen_above(unit))
+        if (work == thaw_work && unit_is_frozen_above(unit))
                 return face_fail(request, SD1_BUS_NAME ".FrozenByParent",
                                  "Unit is frozen by a parent slice");
         if (unit->job)

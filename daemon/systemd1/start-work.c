@@ -92,15 +92,16 @@ static int enter(int parent_fd, const char *name, int *ret_made)
 /* Down the tree to the directory that holds the group; slices that are missing are made. */
 static int walk(Start *start)
 {
-        _cleanup_(freep) char *copy = strdup(start->unit->path);
         _cleanup_(closep) int fd =
                 fcntl(ch_tree_get_fd(start->face->manager->tree), F_DUPFD_CLOEXEC, 3);
+        _cleanup_(freep) char *copy = NULL;
         char *name, *slash;
 
-        if (!copy)
-                return -ENOMEM;
         if (fd < 0)
                 return -errno;
+        copy = strdup(start->unit->path);
+        if (!copy)
+                return -ENOMEM;
         for (name = copy + 1; (slash = strchr(name, '/')); name = slash + 1) {
                 int made, next;
 
@@ -109,8 +110,7 @@ static int walk(Start *start)
                 next = enter(fd, name, &made);
                 if (next < 0)
                         return next;
-                if (made)
-                        (void)mark_set_new(next);
+                (void)(made ? mark_set_new(next) : mark_set_managed(next));
                 safe_close(fd);
                 fd = next;
         }

@@ -51,5 +51,6 @@ void start_users(Face *face);
 char *start_make_text(const Unit *unit); /* NULL: out of memory */
 int unit_mark_write(int group_fd, const char *text);
 int unit_mark_read(int group_fd, char **ret);
+void unit_mark_clear(int group_fd); /* with the mark of managed groups */
 
 #endif

@@ -248,6 +248,8 @@ void stop_work_run(StopWork *work)
         if (work->only_remove) {
                 work->removed = start_remove_group(work->tree, work->path) >= 0;
                 work->empty = 1;
+                if (!work->removed) /* what others have in it stays, and is theirs */
+                        unit_mark_clear(fd);
                 return;
         }
         if (work->thaw)

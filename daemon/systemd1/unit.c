@@ -341,6 +341,7 @@ int units_load(Units *units, const char *name, Unit **ret)
 {
         UnitKind kind;
         Unit *unit = units_find(units, name);
+        const Group *group;
         int r;
 
         if (unit) {
@@ -355,7 +356,9 @@ int units_load(Units *units, const char *name, Unit **ret)
         r = units_add(units, name, kind, NULL, &unit);
         if (r < 0)
                 return r;
-        if (groups_get(units->face->manager->groups, unit->path))
+        /* others' groups may have names like that; what is started in one makes it ours */
+        group = groups_get(units->face->manager->groups, unit->path);
+        if (group && (group->flags & GROUP_MANAGED))
                 unit_set_state(unit, UNIT_RUNNING, UNIT_SUCCESS);
         unit_check(unit); /* looked at again at the end of the turn: does anything hold it? */
         *ret = unit;
@@ -469,6 +472,24 @@ void unit_collect(Unit *unit)
 {
         if (!is_held(unit))
                 units_remove(unit->face->units, unit);
+}
+
+int unit_is_frozen_above(const Unit *unit)
+{
+        while (unit && unit->slice) {
+                unit = units_find(unit->face->units, unit->slice);
+                if (unit && (unit->flags & UNIT_FREEZE))
+                        return 1;
+        }
+        return 0;
+}
+
+const char *unit_freezer_state(const Unit *unit)
+{
+        if (!(unit->flags & UNIT_FROZEN))
+                return "running";
+        return !(unit->flags & UNIT_FREEZE) && unit_is_frozen_above(unit) ? "frozen-by-parent"
+                                                                          : "frozen";
 }
 
 /* ---- references ---- */

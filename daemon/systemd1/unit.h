@@ -44,8 +44,9 @@ typedef enum UnitResult {
 
 enum {
         UNIT_TRANSIENT = 1 << 0,
-        UNIT_PERPETUAL = 1 << 1, /* -.slice, the default slice */
-        UNIT_FROZEN = 1 << 2,
+        UNIT_PERPETUAL = 1 << 1,  /* -.slice, the default slice */
+        UNIT_FROZEN = 1 << 2,     /* the kernel says so */
+        UNIT_FREEZE = 1 << 11,    /* FreezeUnit asked for it */
         UNIT_TOLD = 1 << 3,       /* UnitNew was sent */
         UNIT_CHANGED = 1 << 4,    /* PropertiesChanged is due at the end of the turn */
         UNIT_REFERENCED = 1 << 5, /* RefUnit or AddRef: see Unit.refs */
@@ -73,11 +74,11 @@ struct Unit {
         UnitKind kind;
         uint8_t state, result; /* UnitState, UnitResult */
         uint32_t flags;
-        uint32_t uid;     /* whom it is delegated to: User=, or the user of user@UID.service */
-        uint32_t owner;   /* who had it made */
+        uint32_t uid;        /* whom it is delegated to: User=, or the user of user@UID.service */
+        uint32_t owner;      /* who had it made */
         unsigned n_children; /* a slice: units that were started in it */
-        unsigned n_tasks; /* at work on a worker: it must not be freed */
-        UnitJob *job;     /* under way */
+        unsigned n_tasks;    /* at work on a worker: it must not be freed */
+        UnitJob *job;        /* under way */
         UnitStop *stop;
         sd_event_source *timer; /* the end of a stop's patience, or RuntimeMaxUSec */
         PropertySet properties;
@@ -126,8 +127,10 @@ void unit_flush(Unit *unit);
 void unit_collect(Unit *unit);
 const char *unit_active_state(
         const Unit *unit); /* "active", "activating", "deactivating", "failed", "inactive" */
-const char *unit_sub_state(const Unit *unit);  /* "running", "stop-sigterm", "dead", "active" … */
-const char *unit_load_state(const Unit *unit); /* "loaded" */
+const char *unit_sub_state(const Unit *unit); /* "running", "stop-sigterm", "dead", "active" … */
+const char *unit_freezer_state(const Unit *unit); /* "running", "frozen", "frozen-by-parent" */
+int unit_is_frozen_above(const Unit *unit);       /* a slice it is in was asked to freeze */
+const char *unit_load_state(const Unit *unit);    /* "loaded" */
 const char *unit_result_to_string(
         UnitResult result); /* "success", "resources", "timeout", "oom-kill" */
 
