@@ -310,6 +310,19 @@ static int replace(const PropertySet *set, int group_fd, int old, const char *un
         return r < 0 ? r : attach(group_fd, fd, old);
 }
 
+/* Device programs that BPFProgram attached: they are no sign of a runtime that does it by itself. */
+static unsigned count_pinned(const PropertySet *set)
+{
+        Cursor cursor = cursor_of(property_set_find(set, PROP_BPF_PROGRAM));
+        unsigned n = 0;
+
+        while (cursor_has(&cursor)) {
+                n += bpf_attach_type(cursor_text(&cursor)) == BPF_CGROUP_DEVICE;
+                (void)cursor_text(&cursor);
+        }
+        return n;
+}
+
 int property_attach_devices(const PropertySet *set, const PropertySet *changes, int group_fd,
                             const char *unit)
 {
@@ -323,7 +336,7 @@ int property_attach_devices(const PropertySet *set, const PropertySet *changes, 
                 return 0;
         /* also at the start: the directory may be one that a dead scope of this name left behind */
         ours = find_ours(group_fd, &others);
-        if (ours < 0 && changes && others > 0)
+        if (ours < 0 && changes && others > count_pinned(set))
                 return 0; /* a runtime put its own in place of ours: it knows what it wants */
         if (!allows_all(set))
                 r = replace(set, group_fd, ours, unit);

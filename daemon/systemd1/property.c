@@ -482,7 +482,8 @@ static int apply_markers(const PropertyValue *old, PropertyValue *change)
                 property_value_done(&added);
                 return -ENOMEM;
         }
-        for (Cursor kept = cursor_of(old), element; next_element(&rows[change->row], &kept, &element);)
+        for (Cursor kept = cursor_of(old), element;
+             next_element(&rows[change->row], &kept, &element);)
                 if (!markers_have(change, '-', (const char *)element.p))
                         list_append(&merged, &element);
         while (cursor_has(&cursor)) {
