@@ -122,11 +122,10 @@ static int check_a_second(const Property *row, const PropertyValue *value, sd_bu
 
         if (value->number >= 1000000)
                 return 0;
-        if (usec > 0 && usec < 1000)
-                (void)snprintf(text, sizeof(text), "%uus", usec);
+        if (usec >= 1000)
+                (void)snprintf(text, sizeof(text), "%ums", usec / 1000);
         else if (usec > 0)
-                (void)snprintf(text, sizeof(text), usec % 1000 ? "%ums %uus" : "%ums", usec / 1000,
-                               usec % 1000);
+                (void)snprintf(text, sizeof(text), "%uus", usec);
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                  "%s= must be at least 1s, got %s", row->name, text);
 }

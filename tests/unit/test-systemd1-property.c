@@ -80,8 +80,8 @@ static const struct {
         { "ManagedOOMMemoryPressureDurationUSec", "t", 1000000, "", NULL },
         { "ManagedOOMMemoryPressureDurationUSec", "t", 999000, NULL,
           INVALID "ManagedOOMMemoryPressureDurationUSec= must be at least 1s, got 999ms" },
-        { "ManagedOOMMemoryPressureDurationUSec", "t", 1002, NULL,
-          INVALID "ManagedOOMMemoryPressureDurationUSec= must be at least 1s, got 1ms 2us" },
+        { "ManagedOOMMemoryPressureDurationUSec", "t", 1999, NULL,
+          INVALID "ManagedOOMMemoryPressureDurationUSec= must be at least 1s, got 1ms" },
         { "ManagedOOMMemoryPressureDurationUSec", "t", 0, NULL,
           INVALID "ManagedOOMMemoryPressureDurationUSec= must be at least 1s, got 0" },
 };

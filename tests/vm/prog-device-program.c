@@ -2,10 +2,9 @@
 /*
  * Device programs of BPF at groups, as container runtimes have them.
  *
- *     prog-device-program pin NAME PATH       one that forbids /dev/random alone, pinned in a bpf
- * file system prog-device-program list GROUP          names of those attached to a group's
- * directory, one a line prog-device-program replace NAME GROUP  takes away all that is there, and
- * attaches its own
+ *     prog-device-program pin NAME PATH       one that forbids /dev/random alone, pinned
+ *     prog-device-program list GROUP          names of those at a group's directory, one a line
+ *     prog-device-program replace NAME GROUP  takes away all that is there, and attaches its own
  */
 
 #include <fcntl.h>
@@ -31,16 +30,16 @@ static int bpf(int command, union bpf_attr *attr)
 /* r0 = !(major == 1 && minor == 8) */
 static int load(const char *name)
 {
+        const int16_t major_ = offsetof(struct bpf_cgroup_dev_ctx, major);
+        const int16_t minor_ = offsetof(struct bpf_cgroup_dev_ctx, minor);
         const struct bpf_insn insns[] = {
-                {BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1,
-                 offsetof(struct bpf_cgroup_dev_ctx,                                                major),                           0 },
-                { BPF_LDX | BPF_MEM | BPF_W,                        BPF_REG_3,        BPF_REG_1,
-                 offsetof(struct bpf_cgroup_dev_ctx, minor),                                                                                  0 },
-                { BPF_ALU64 | BPF_MOV | BPF_K,                        BPF_REG_0,                                0,                              0,              1},
-                { BPF_JMP | BPF_JNE | BPF_K,                        BPF_REG_2,                                0,                                2,   1                                                                       },
-                { BPF_JMP | BPF_JNE | BPF_K,                        BPF_REG_3,                                0,                                1,              8},
-                { BPF_ALU64 | BPF_MOV | BPF_K,                        BPF_REG_0,                                0,                              0, 0                                                          },
-                { BPF_JMP | BPF_EXIT,                        0,                                0,                                       0,                               0},
+                { BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1, major_, 0 },
+                { BPF_LDX | BPF_MEM | BPF_W, BPF_REG_3, BPF_REG_1, minor_, 0 },
+                { BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1 },
+                { BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 2, 1 },
+                { BPF_JMP | BPF_JNE | BPF_K, BPF_REG_3, 0, 1, 8 },
+                { BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0 },
+                { BPF_JMP | BPF_EXIT, 0, 0, 0, 0 },
         };
         union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
                                 .insns = (uint64_t)(uintptr_t)insns,
