@@ -219,7 +219,7 @@ int room_error(const Room *room, ch_error **err)
                          ch_format_bytes(room->current_bytes, current),
                          room->claimed_bytes ? ", " : "",
                          room->claimed_bytes ? ch_format_bytes(room->claimed_bytes, claimed) : "",
-                         room->claimed_bytes ? " are claimed by other moves" : "",
+                         room->claimed_bytes ? " are claimed by others" : "",
                          ch_format_bytes(room->needed_bytes, needed),
                          ch_format_bytes(room->short_bytes, missing),
                          (unsigned long long)room->short_bytes, room->limit);
