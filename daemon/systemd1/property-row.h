@@ -71,6 +71,7 @@ typedef enum PropertyConvert {
         CONVERT_IO_LATENCY,
         CONVERT_MEMORY_LIMIT,
         CONVERT_OOM_GROUP,
+        CONVERT_OOM_PREFERENCE,
         CONVERT_MAX_,
 } PropertyConvert;
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/xattr.h>
 
 #include "log.h"
 #include "property-row.h"
@@ -46,7 +47,7 @@ static int add_write(Writer *writer, unsigned attr, const char *format, ...)
         va_end(ap);
         if (r < 0)
                 return -ENOMEM;
-        writes->items[writes->n++] = (FileWrite){ ch_attr_get(attr - 1), text };
+        writes->items[writes->n++] = (FileWrite){ ch_attr_get(attr - 1), NULL, text };
         return 0;
 }
 
@@ -292,8 +293,8 @@ static int has_write(const Writer *writer, unsigned attr, const char *number)
         for (size_t i = 0; i < writer->writes->n; i++) {
                 const FileWrite *write = &writer->writes->items[i];
 
-                if (write->attr == wanted && strncmp(write->text, number, length) == 0 &&
-                    write->text[length] == ' ')
+                if (write->attr == wanted && write->text &&
+                    strncmp(write->text, number, length) == 0 && write->text[length] == ' ')
                         return 1;
         }
         return 0;
@@ -367,6 +368,30 @@ static int write_oom_group(Writer *writer, const Property *row)
                          streq(property_get_text(writer->set, PROP_OOM_POLICY), "kill"));
 }
 
+/* What systemd-oomd and others look at; no file knows it. */
+static int write_oom_preference(Writer *writer, const Property *row)
+{
+        static const char *const words[][2] = {
+                {"avoid", "user.oomd_avoid"},
+                { "omit", "user.oomd_omit" }
+        };
+        const char *preference = property_get_text(writer->set, property_id(row));
+        FileWrites *writes = writer->writes;
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                int r = add_write(writer, row->attr, "1");
+
+                if (r < 0)
+                        return r;
+                writes->items[writes->n - 1].xattr = words[i][1];
+                if (!streq(preference, words[i][0])) {
+                        free(writes->items[writes->n - 1].text);
+                        writes->items[writes->n - 1].text = NULL;
+                }
+        }
+        return 0;
+}
+
 static const Convert converts[] = {
         [CONVERT_LIMIT] = write_limit,
         [CONVERT_BOOL] = write_bool,
@@ -379,6 +404,7 @@ static const Convert converts[] = {
         [CONVERT_IO_LATENCY] = write_io_latency,
         [CONVERT_MEMORY_LIMIT] = write_memory_limit,
         [CONVERT_OOM_GROUP] = write_oom_group,
+        [CONVERT_OOM_PREFERENCE] = write_oom_preference,
 };
 _Static_assert(ELEMENTSOF(converts) == CONVERT_MAX_, "a function for each PropertyConvert");
 
@@ -404,7 +430,16 @@ int property_file_writes(const PropertySet *set, const PropertySet *changes, Fil
 
 /* ---- writing ---- */
 
-static int write_one(const FileWrite *write_, int group_fd)
+static int write_xattr(const FileWrite *write_, int group_fd)
+{
+        int r = write_->text
+                        ? fsetxattr(group_fd, write_->xattr, write_->text, strlen(write_->text), 0)
+                        : fremovexattr(group_fd, write_->xattr);
+
+        return r < 0 && errno != ENODATA ? -errno : 0;
+}
+
+static int write_file(const FileWrite *write_, int group_fd)
 {
         const char *text = *write_->text ? write_->text : "\n"; /* nothing would not be written */
         _cleanup_(closep) int fd =
@@ -453,7 +488,8 @@ int file_writes_apply(const FileWrites *writes, int group_fd, const char *unit)
 
         for (size_t i = 0; i < writes->n; i++) {
                 const FileWrite *write_ = &writes->items[i];
-                int r = write_one(write_, group_fd);
+                int r = write_->xattr ? write_xattr(write_, group_fd)
+                                      : write_file(write_, group_fd);
                 char buffer[128];
 
                 if (r >= 0)
@@ -461,7 +497,8 @@ int file_writes_apply(const FileWrites *writes, int group_fd, const char *unit)
                 failed++;
                 if (write_->attr != logged)
                         log_at(level_of(write_, r), "%s: cannot write '%s' to %s: %s%s", unit,
-                               write_->text, write_->attr->file, strerror(-r),
+                               write_->text ? write_->text : "",
+                               write_->xattr ? write_->xattr : write_->attr->file, strerror(-r),
                                way_out(write_, r, buffer));
                 logged = write_->attr;
         }

@@ -94,7 +94,8 @@ int property_next_text(const PropertySet *set, unsigned id, size_t *position, co
 /* A write that has to be done to make a file of the group say what the set says. */
 typedef struct FileWrite {
         const ch_attr *attr; /* attr->file is the file; template-free */
-        char *text;          /* exact text, no newline */
+        const char *xattr;   /* an extended attribute of the group instead; attr is any of the core */
+        char *text;          /* exact text, no newline; NULL: the extended attribute goes */
 } FileWrite;
 typedef struct FileWrites {
         FileWrite *items;

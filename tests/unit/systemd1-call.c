@@ -142,7 +142,9 @@ void assert_writes(const PropertySet *set, const PropertySet *changes, const cha
         assert_int_equal(property_file_writes(set, changes, &writes), 0);
         for (size_t i = 0; i < writes.n; i++)
                 (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s=%s",
-                               i ? "; " : "", writes.items[i].attr->file, writes.items[i].text);
+                               i ? "; " : "",
+                               writes.items[i].xattr ? writes.items[i].xattr : writes.items[i].attr->file,
+                               writes.items[i].text ? writes.items[i].text : "none");
         assert_string_equal(text, expected);
 }
 

@@ -460,6 +460,23 @@ static void test_pressure_watch(void **state)
         }
 }
 
+static void test_oom_preference(void **state)
+{
+        static const char *const rows[][2] = {
+                { "avoid", "user.oomd_avoid=1; user.oomd_omit=none"    },
+                { "omit",  "user.oomd_avoid=none; user.oomd_omit=1"    },
+                { "none",  "user.oomd_avoid=none; user.oomd_omit=none" },
+        };
+        _cleanup_(set_donep) PropertySet set = { 0 };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(call_freep) Call *call = call_new();
+
+                call_add(call, "ManagedOOMPreference", "s", rows[i][0]);
+                assert_set(call, &set, rows[i][1]);
+        }
+}
+
 static void test_oom_policy(void **state)
 {
         _cleanup_(call_freep) Call *call = call_new(), *again = call_new();
@@ -526,6 +543,7 @@ int main(void)
                 cmocka_unit_test(test_delegation),
                 cmocka_unit_test(test_markers),
                 cmocka_unit_test(test_pressure_watch),
+                cmocka_unit_test(test_oom_preference),
                 cmocka_unit_test(test_oom_policy),
                 cmocka_unit_test(test_writing),
         };
