@@ -483,6 +483,8 @@ int main(int argc, char *argv[])
                         continue;
                 if (argc - optind - 1 < one->n_arguments)
                         return usage();
+                /* in a pid namespace that was entered, a group from outside would look like a kernel thread's */
+                (void)setpgid(0, 0);
                 if (!one->no_bus)
                         client_open(&client);
                 else
