@@ -100,9 +100,14 @@ void life_group_filled(Unit *unit)
 
         /* one that is new to the model is looked at when it is taken in. In one that is used again
          * the model must see the processes, or their end would be no change. */
-        if (group &&
-            (groups_refresh_events(groups, group) < 0 || !(group->flags & GROUP_POPULATED)))
+        if (!group)
+                return;
+        if (groups_refresh_events(groups, group) < 0) { /* that was one before */
+                watches_expect(unit->face->manager->watches, unit->path);
                 life_check_empty(unit);
+        } else if (!(group->flags & GROUP_POPULATED)) {
+                life_check_empty(unit);
+        }
 }
 
 static void forget_group(const Unit *unit)
@@ -232,11 +237,11 @@ void life_group_removed(Group *group, void *userdata)
                 return;
         if (unit->stop)
                 stop_look(unit);
-        else if (unit->kind == UNIT_SCOPE)
+        else if (unit->kind == UNIT_SCOPE && !life_is_populated(unit)) /* it may be there anew */
                 life_unit_ended(unit, UNIT_SUCCESS, LIFE_GROUP_GONE);
         else if (unit->kind == UNIT_SLICE && !(unit->flags & UNIT_PERPETUAL))
                 life_unit_ended(unit, UNIT_SUCCESS, LIFE_GROUP_GONE);
-        else
+        else if (unit->kind == UNIT_SLICE)
                 unit_close(unit);
 }
 

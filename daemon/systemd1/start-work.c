@@ -126,6 +126,21 @@ static const char *directory_name(const Start *start)
         return strrchr(start->unit->path, '/') + 1;
 }
 
+/*
+ * A scope's directory may still be there from one that died: its limits and counters are not the
+ * new one's, so it is made anew. One that somebody lives in is taken as it is.
+ */
+static int enter_new(const Start *start, int parent_fd, int *ret_made)
+{
+        int fd = enter(parent_fd, directory_name(start), ret_made);
+
+        if (fd < 0 || *ret_made || start->unit->kind != UNIT_SCOPE ||
+            unlinkat(parent_fd, directory_name(start), AT_REMOVEDIR) < 0)
+                return fd;
+        safe_close(fd);
+        return enter(parent_fd, directory_name(start), ret_made);
+}
+
 /* The group itself: its fd. */
 static int make_group(Start *start, int *ret_made)
 {
@@ -137,12 +152,12 @@ static int make_group(Start *start, int *ret_made)
         parent_fd = start->slice && !start->walked ? start->slice->fd : walk(start);
         if (parent_fd < 0)
                 return parent_fd;
-        fd = enter(parent_fd, directory_name(start), ret_made);
+        fd = enter_new(start, parent_fd, ret_made);
         if (fd != -ENOENT && fd != -ENODEV)
                 return fd;
         /* somebody removed the slice meanwhile */
         parent_fd = walk(start);
-        return parent_fd < 0 ? parent_fd : enter(parent_fd, directory_name(start), ret_made);
+        return parent_fd < 0 ? parent_fd : enter_new(start, parent_fd, ret_made);
 }
 
 int start_remove_group(ch_tree *tree, const char *path)
@@ -274,7 +289,7 @@ static int set_up(Start *start, int fd, int made)
         write_files(start, fd);
         if (start->claim_bytes && (r = claim(start)) < 0)
                 return r;
-        if (start->programs.n == 0)
+        if (start->programs.n == 0 && made)
                 return 0;
         (void)property_attach_devices(&start->programs, NULL, fd, start->unit->name);
         return property_attach_programs(&start->programs, fd, start->unit->name);

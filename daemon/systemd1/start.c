@@ -91,7 +91,9 @@ static void start_end(Start *start)
                 unit_set_state(unit, UNIT_FAILED, UNIT_RESOURCES);
                 end_job(unit, UNIT_JOB_FAILED);
         } else {
-                unit_set_state(unit, start->result < 0 ? UNIT_DEAD : UNIT_RUNNING, UNIT_SUCCESS);
+                if (start->result >= 0 || unit->state != UNIT_RUNNING)
+                        unit_set_state(unit, start->result < 0 ? UNIT_DEAD : UNIT_RUNNING,
+                                       UNIT_SUCCESS);
                 end_job(unit, start->result < 0 ? UNIT_JOB_FAILED : UNIT_JOB_DONE);
         }
         if (start->result >= 0)
