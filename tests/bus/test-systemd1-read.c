@@ -235,7 +235,8 @@ static void test_look_ups(void **state)
         expect_object(env, UNIT_X, "GetUnitByControlGroup", "s", group);
         sd1_fails(env, SD1_ERROR_NO_SUCH_UNIT, "Unit gone.scope not loaded.", "GetUnit", "s",
                   "gone.scope");
-        sd1_fails(env, SD_BUS_ERROR_INVALID_ARGS, "Unit name a/b is not valid.", "GetUnit", "s",
+        sd1_fails(env, SD1_ERROR_NO_SUCH_UNIT, "Unit a/b not loaded.", "GetUnit", "s", "a/b");
+        sd1_fails(env, SD_BUS_ERROR_INVALID_ARGS, "Unit name a/b is not valid.", "LoadUnit", "s",
                   "a/b");
         sd1_fails(env, SD_BUS_ERROR_INVALID_ARGS, NULL, "GetUnitByPID", "u", UINT32_MAX);
         sd1_fails(env, SD1_ERROR_NO_UNIT_FOR_PID, "PID 1 does not belong to any loaded unit.",
@@ -260,7 +261,7 @@ static void test_self(void **state)
         if (!sd1_start(env, NULL))
                 skip();
         property_fails(env, SD1_UNIT_PREFIX "/self", SD1_UNIT_INTERFACE, "Id",
-                       SD1_ERROR_NO_UNIT_FOR_PID);
+                       SD_BUS_ERROR_UNKNOWN_OBJECT);
         pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
