@@ -247,7 +247,7 @@ static int load(const Program *program)
 /* fd of our own program at the group, or -ENOENT; and how many others there are. */
 static int find_ours(int group_fd, unsigned *ret_others)
 {
-        uint32_t ids[PROGRAMS_MAX];
+        uint32_t ids[PROGRAMS_MAX] = { 0 };
         union bpf_attr query = { .query.target_fd = (uint32_t)group_fd,
                                  .query.attach_type = BPF_CGROUP_DEVICE,
                                  .query.prog_ids = (uint64_t)(uintptr_t)ids,

@@ -348,9 +348,10 @@ int unit_name_from_object(const char *object, char **ret)
         object += strlen(OBJECT_PREFIX);
         if (!*object || strchr(object, '/'))
                 return -EINVAL;
-        name = p = malloc(strlen(object) + 1);
+        name = strdup(object);
         if (!name)
                 return -ENOMEM;
+        p = name; /* what is written is never longer than what was read */
         if (streq(object, "_"))
                 object++;
         while (*object) {

@@ -117,9 +117,8 @@ int pids_read(sd_bus_message *message, pid_t caller, pid_t **ret, size_t *ret_n,
 /* Takes what was given before, to go on with. */
 static int pids_begin(PropertyChanges *changes, Pids *ret)
 {
-        *ret = (Pids){ .items = TAKE_PTR(changes->pids),
-                       .n = changes->n_pids,
-                       .allocated = changes->pids_allocated };
+        *ret = (Pids){ .n = changes->n_pids, .allocated = changes->pids_allocated };
+        ret->items = TAKE_PTR(changes->pids);
         for (size_t i = 0; i < ret->n; i++) {
                 int r = hash_put(&ret->seen, (uint64_t)ret->items[i], ret);
 
