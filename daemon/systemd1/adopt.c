@@ -18,13 +18,18 @@
 
 static const char *const names[] = { "trusted.chargehand.unit", "user.chargehand.unit" };
 
-int unit_mark_write(int group_fd, const char *text)
+int unit_mark_write(int group_fd, const char *text, const char *unit)
 {
         size_t size = strlen(text);
         int r = -ENOTSUP;
 
-        if (size > TEXT_MAX)
+        if (size > TEXT_MAX) {
+                log_warning(
+                        "%s: what it was given is too long to be kept (%zu bytes of %d): after a "
+                        "restart of chargehandd it is not known any more",
+                        unit, size, TEXT_MAX);
                 return -E2BIG;
+        }
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 if (fsetxattr(group_fd, names[i], text, size, 0) >= 0)
                         return 0;

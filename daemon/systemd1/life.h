@@ -49,6 +49,8 @@ int face_deny(Request *request);
 int method_find_unit(Request *request, Unit **ret);
 /* The same for methods that load what they name: NoSuchUnit "not found". */
 int method_load_existing(Request *request, const char *name, Unit **ret);
+/* AccessDenied to all but root and who had the unit made. */
+int method_require_owner(Request *request, const Unit *unit);
 /* Whether oom_kill ends the unit. */
 int life_minds_oom(const Unit *unit);
 

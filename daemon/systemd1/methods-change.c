@@ -75,7 +75,7 @@ static int require_master(Request *request)
                                    "Only root may do this, not uid %u", request->uid);
 }
 
-static int require_owner(Request *request, const Unit *unit)
+int method_require_owner(Request *request, const Unit *unit)
 {
         if (uid_is_master(request->uid) || unit->owner == request->uid)
                 return 0;
@@ -109,10 +109,11 @@ int method_reset_failed_unit(Request *request)
                 return r;
         unit = units_find(face->units, name);
         if (!unit) {
-                lingering_remove(face->lingering, name);
+                if (uid_is_master(request->uid))
+                        lingering_remove(face->lingering, name);
                 return not_loaded(request, name);
         }
-        r = require_owner(request, unit);
+        r = method_require_owner(request, unit);
         if (r < 0)
                 return r;
         reset(unit);
@@ -240,7 +241,7 @@ static int abandon_work(Request *request)
 
         if (ch_tree_open_group(request->manager->tree, request->path, &group, NULL) < 0)
                 return 0;
-        (void)unit_mark_write(ch_group_get_fd(group), request->data);
+        (void)unit_mark_write(ch_group_get_fd(group), request->data, request->path);
         ch_group_unref(group);
         return 0;
 }
@@ -251,7 +252,7 @@ int method_abandon_scope(Request *request)
         int r = method_find_unit(request, &unit);
 
         if (r >= 0)
-                r = require_owner(request, unit);
+                r = method_require_owner(request, unit);
         if (r < 0)
                 return r;
         if (unit->kind != UNIT_SCOPE)
@@ -282,7 +283,7 @@ int method_ref_unit(Request *request)
         if (r >= 0)
                 r = method_load_existing(request, name, &unit);
         if (r >= 0)
-                r = require_owner(request, unit);
+                r = method_require_owner(request, unit);
         if (r < 0 || request->client->gone)
                 return r;
         r = unit_ref(unit, request->client->name);
@@ -335,7 +336,7 @@ int method_cancel_unit_job(Request *request)
         job = unit_jobs_find(face->jobs, id);
         if (!job)
                 return face_fail(request, SD1_ERROR_NO_SUCH_JOB, "Job %u does not exist.", id);
-        r = require_owner(request, job->unit);
+        r = method_require_owner(request, job->unit);
         if (r < 0)
                 return r;
         cancel(job);

@@ -59,7 +59,7 @@ static int set_work(Request *request)
         if (call->devices.n)
                 (void)property_attach_devices(&call->devices, &call->changes.set, fd, call->name);
         if (call->text)
-                (void)unit_mark_write(fd, call->text);
+                (void)unit_mark_write(fd, call->text, call->name);
         ch_group_unref(group);
         return 0;
 }

@@ -278,7 +278,7 @@ static int set_up(Start *start, int fd, int made)
         /* without extended attributes the unit is forgotten when the daemon ends */
         (void)(made ? mark_set_new(fd) : mark_set_managed(fd));
         if (start->text)
-                (void)unit_mark_write(fd, start->text);
+                (void)unit_mark_write(fd, start->text, start->unit->name);
         if (start->delegate) {
                 (void)fsetxattr(fd, "trusted.delegate", "1", 1, 0);
                 (void)fsetxattr(fd, "user.delegate", "1", 1, 0);

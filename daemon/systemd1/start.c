@@ -428,7 +428,9 @@ static int start_commit(Request *request)
         if (unit->kind == UNIT_SCOPE)
                 unit_set_state(unit, UNIT_STARTING, UNIT_SUCCESS);
         (void)request_reply(request, "o", unit_job_path(job->id, path));
-        start_wanted(unit);
+        if (uid_is_master(
+                    request->uid)) /* others have what they name in the tree checked, no more */
+                start_wanted(unit);
         r = submit_start(unit, &call->changes);
         if (r < 0) {
                 log_warning("%s cannot be started: %s", unit->name, strerror(-r));

@@ -49,7 +49,7 @@ void start_users(Face *face);
 
 /* ---- adopt.c: the extended attribute of a unit's group, which outlives the daemon ---- */
 char *start_make_text(const Unit *unit); /* NULL: out of memory */
-int unit_mark_write(int group_fd, const char *text);
+int unit_mark_write(int group_fd, const char *text, const char *unit); /* `unit` is for the log */
 int unit_mark_read(int group_fd, char **ret);
 void unit_mark_clear(int group_fd); /* with the mark of managed groups */
 
