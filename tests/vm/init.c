@@ -182,6 +182,13 @@ static void reset_groups(void) {
         enable_controllers();
 }
 
+/* A chargehandd that stood in for systemd and was killed leaves these. */
+static void forget_systemd(void) {
+        (void) unlink("/run/systemd/private");
+        (void) unlink("/run/systemd/system/made-by-chargehandd");
+        (void) rmdir("/run/systemd/system");
+}
+
 /* The host may add variables of its own: one NAME=value a line. */
 static void add_environment(const char *path) {
         FILE *f = fopen(path, "re");
@@ -497,6 +504,7 @@ static bool run_and_report(const Case *c) {
         if (!under_systemd) {
                 (void) swapon("/dev/zram0", 0);
                 reset_groups();
+                forget_systemd();
         }
         return code == 0 || code == SKIPPED;
 }
