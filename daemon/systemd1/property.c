@@ -467,17 +467,17 @@ static int markers_have(const PropertyValue *markers, char sign, const char *nam
         return 0;
 }
 
-/* Markers= with signs: what was there, with more or less. */
+/* Markers= with signs: what was there, with more or less; an empty list is neither. */
 static int apply_markers(const PropertyValue *old, PropertyValue *change)
 {
         Cursor cursor = cursor_of(change);
         PropertyValue added = { .row = change->row }, merged;
         int r;
 
-        if (change->size == 0 || !strchr("+-", *(const char *)change->data))
+        if (change->size > 0 && !strchr("+-", *(const char *)change->data))
                 return 0;
         merged = (PropertyValue){ .row = change->row, .data = malloc(old ? old->size + 1u : 1u) };
-        added.data = malloc(change->size);
+        added.data = malloc(change->size + 1u);
         if (!merged.data || !added.data) {
                 property_value_done(&merged);
                 property_value_done(&added);

@@ -430,14 +430,15 @@ static void test_markers(void **state)
                 { "-needs-restart", NULL,             ""                            },
                 { "+needs-reload",  NULL,             "needs-reload "               },
                 { "needs-restart",  NULL,             "needs-restart "              },
+                { NULL,             NULL,             "needs-restart "              },
         };
         _cleanup_(set_donep) PropertySet set = { 0 };
 
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
                 _cleanup_(call_freep) Call *call = call_new();
 
-                call_add(call, "Markers", "as", steps[i].second ? 2 : 1, steps[i].first,
-                         steps[i].second);
+                call_add(call, "Markers", "as", !!steps[i].first + !!steps[i].second,
+                         steps[i].first, steps[i].second);
                 assert_set(call, &set, "");
                 assert_string_equal(list_of(&set, PROP_MARKERS), steps[i].list);
         }
