@@ -41,7 +41,7 @@ against "CPU per start and stop" cpu scopes µs
 against "CPU per start and stop, scopes that last" cpu_lasting scopes µs
 against "private memory per scope" per_scope scopes bytes
 against "of it kept after the end" kept_per_scope scopes bytes
-against "so many starts and stops by 100 clients" round10_ms '' ms
+against "so many starts and stops by 100 clients" round3_ms '' ms
 against "AttachProcessesToUnit" attach processes µs
 against "crun run true, systemd manager" run1 '' µs
 against "Ping" ping '' µs

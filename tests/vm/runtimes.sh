@@ -4,7 +4,7 @@
 # shellcheck shell=sh
 
 # How much: numbers of scopes that exist already, of processes to attach; how often.
-SIZES=${BENCH_SIZES:-0 500 2000} PIDS=${BENCH_PIDS:-100 1000} N=${BENCH_N:-160}
+SIZES=${BENCH_SIZES:-0 500 2000} PIDS=${BENCH_PIDS:-100 1000} N=${BENCH_N:-160} REPEAT=${BENCH_REPEAT:-21}
 
 # The bare service that is asked for comparison must be let through by the bus.
 allow_echo() {
@@ -23,17 +23,17 @@ measure_memory() {
 
 measure_runtimes() {
         for _n in $SIZES; do "$PROGRAM" units "$_n" "$N" | sed "s/^/$_n /"; done
-        for _n in $PIDS; do "$PROGRAM" attach "$_n" 21 | sed "s/^/$_n /"; done
+        for _n in $PIDS; do "$PROGRAM" attach "$_n" "$REPEAT" | sed "s/^/$_n /"; done
         allow_echo
         "$PROGRAM" call $((N * 20)) | sed 's/^/1 /'
-        "$PROGRAM" storm 10 200 100 | sed 's/^/200 /'
-        ! command -v strace >/dev/null || "$PROGRAM" count 50 | sed 's/^/1 /'
+        "$PROGRAM" storm "${BENCH_ROUNDS:-10}" 200 100 | sed 's/^/200 /'
+        ! command -v strace >/dev/null || "$PROGRAM" count $((N / 4)) | sed 's/^/1 /'
 }
 
 # measure_raw DIRECTORY: the floor of attach, in two groups below the directory
 measure_raw() {
         mkdir -p "$1/0" "$1/1"
-        for _n in $PIDS; do "$PROGRAM" raw "$_n" 21 "$1" | sed "s/^/$_n /"; done
+        for _n in $PIDS; do "$PROGRAM" raw "$_n" "$REPEAT" "$1" | sed "s/^/$_n /"; done
         rmdir "$1/0" "$1/1" "$1"
 }
 
