@@ -47,6 +47,9 @@ int main(int argc, char **argv)
         if (streq(argv[2], "systemd1-bad-clients"))
                 return _cmocka_run_group_tests("systemd1-bad-clients", systemd1_bad_tests,
                                                n_systemd1_bad_tests, NULL, NULL);
+        if (streq(argv[2], "systemd1-user"))
+                return _cmocka_run_group_tests("systemd1-user", systemd1_user_tests,
+                                               n_systemd1_user_tests, NULL, NULL);
         if (streq(argv[2], "systemd1-units"))
                 return _cmocka_run_group_tests("systemd1-units", systemd1_unit_tests,
                                                n_systemd1_unit_tests, NULL, NULL);
