@@ -145,6 +145,50 @@ void sd1_fails(Env *env, const char *name, const char *text, const char *member,
         sd_bus_message_unref(m);
 }
 
+/* In a process of its own: what it says goes to the pipe. */
+static void call_as(Env *env, uid_t uid, int fd, const char *member, const char *types,
+                    va_list args)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *m = NULL;
+        sd_bus *bus = NULL;
+        const char *said = "done";
+
+        if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 || sd_bus_new(&bus) < 0 ||
+            sd_bus_set_address(bus, env->address) < 0 || sd_bus_set_bus_client(bus, 1) < 0 ||
+            sd_bus_start(bus) < 0 ||
+            sd_bus_message_new_method_call(bus, &m, SD1_BUS_NAME, SD1_PATH, SD1_MANAGER_INTERFACE,
+                                           member) < 0 ||
+            (types && sd_bus_message_appendv(m, types, args) < 0))
+                said = "no call could be made";
+        else if (sd_bus_call(bus, m, WAIT_USEC, &error, NULL) < 0)
+                said = error.name;
+        (void)!write(fd, said, strlen(said));
+}
+
+void sd1_as(Env *env, uid_t uid, const char *error, const char *member, const char *types, ...)
+{
+        char said[128] = "";
+        int pipe_fds[2];
+        va_list args;
+        pid_t pid;
+
+        assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                va_start(args, types);
+                call_as(env, uid, pipe_fds[1], member, types, args);
+                va_end(args);
+                _exit(0);
+        }
+        (void)close(pipe_fds[1]);
+        assert_true(read(pipe_fds[0], said, sizeof(said) - 1) > 0);
+        (void)close(pipe_fds[0]);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_string_equal(said, error ? error : "done");
+}
+
 uint32_t sd1_job(Env *env, const char *member, const char *types, ...)
 {
         _cleanup_(reply_freep) sd_bus_message *reply = NULL;
@@ -226,7 +270,7 @@ void sd1_wait_state(Env *env, const char *name, const char *want)
         }
 }
 
-pid_t sd1_sleeper(int deaf)
+static pid_t start_sleeper(int deaf, uid_t uid)
 {
         int is_up[2];
         char c;
@@ -236,6 +280,9 @@ pid_t sd1_sleeper(int deaf)
         pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
+                if (uid && (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 ||
+                            prctl(PR_SET_DUMPABLE, 1) < 0))
+                        _exit(1);
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
                 if (deaf)
                         (void)signal(SIGTERM, SIG_IGN);
@@ -247,6 +294,16 @@ pid_t sd1_sleeper(int deaf)
         assert_int_equal(read(is_up[0], &c, 1), 1);
         (void)close(is_up[0]);
         return pid;
+}
+
+pid_t sd1_sleeper(int deaf)
+{
+        return start_sleeper(deaf, 0);
+}
+
+pid_t sd1_sleeper_of(uid_t uid)
+{
+        return start_sleeper(0, uid);
 }
 
 void sd1_reap(pid_t pid)

@@ -24,6 +24,8 @@ sd_bus_message *sd1_call(Env *env, const char *member, const char *types, ...);
 void sd1_do(Env *env, const char *member, const char *types, ...); /* no answer is looked at */
 void sd1_fails(Env *env, const char *error, const char *text, const char *member, const char *types,
                ...);
+/* As another uid: it must fail with that error; NULL: it must work. */
+void sd1_as(Env *env, uid_t uid, const char *error, const char *member, const char *types, ...);
 /* A call that answers with a job: its number. */
 uint32_t sd1_job(Env *env, const char *member, const char *types, ...);
 /* JobRemoved of that job comes, once, for that unit and with that result. */
@@ -41,6 +43,7 @@ void sd1_wait_state(Env *env, const char *name, const char *want);
 
 /* A process that waits; `deaf`: SIGTERM does nothing to it. */
 pid_t sd1_sleeper(int deaf);
+pid_t sd1_sleeper_of(uid_t uid);
 void sd1_reap(pid_t pid); /* SIGKILL, and waits for the end */
 int sd1_ended(pid_t pid); /* the signal that ended it; 0: it lives */
 void sd1_expect_group(Env *env, pid_t pid, const char *want);

@@ -16,6 +16,11 @@
 #include "util.h"
 
 #define SYSTEM "system.slice"
+/* A uid that the user database knows */
+#define USER_     1
+#define USER_TEXT "1"
+#define HIS_UNIT  "user@1.service"
+#define HIS_GROUP "/user.slice/user-1.slice/user@1.service"
 
 static void test_start_and_stop(void **state)
 {
@@ -448,13 +453,62 @@ static void test_burst(void **state)
         sd1_end(env);
 }
 
+/* Who is not root may do nothing with what is not his; a user of Users= puts his processes into his
+ * subtree. */
+static void test_other_users(void **state)
+{
+        static const char denied[] = SD_BUS_ERROR_ACCESS_DENIED;
+        Env *env = *state;
+        char sub[256];
+        pid_t pid, his;
+
+        if (!sd1_start(env, "Users=" USER_TEXT "\n"))
+                skip();
+        pid = sd1_sleeper(0);
+        sd1_scope(env, "o.scope", SYSTEM, pid);
+        his = sd1_sleeper_of(USER_);
+        sd1_as(env, USER_, denied, "StopUnit", "ss", "o.scope", "replace");
+        sd1_as(env, USER_, denied, "StopUnit", "ss", SYSTEM, "replace");
+        sd1_as(env, USER_, denied, "KillUnit", "ssi", "o.scope", "all", SIGTERM);
+        sd1_as(env, USER_, denied, "FreezeUnit", "s", "o.scope");
+        sd1_as(env, USER_, denied, "AbandonScope", "s", "o.scope");
+        sd1_as(env, USER_, denied, "RefUnit", "s", "o.scope");
+        sd1_as(env, USER_, denied, "ResetFailedUnit", "s", "o.scope");
+        sd1_as(env, USER_, denied, "ResetFailed", NULL);
+        sd1_as(env, USER_, denied, "ClearJobs", NULL);
+        sd1_as(env, USER_, denied, "SetUnitProperties", "sba(sv)", "o.scope", 1, 1, "TasksMax", "t",
+               (uint64_t)1);
+        sd1_as(env, USER_, denied, "StartTransientUnit", SD1_START, "p.scope", "fail", 1, "PIDs",
+               "au", 1, (uint32_t)his, 0);
+        sd1_as(env, USER_, denied, "StartTransientUnit", SD1_START, "p.slice", "fail", 0, 0);
+        sd1_as(env, USER_, denied, "AttachProcessesToUnit", "ssau", "o.scope", "", 1,
+               (uint32_t)his);
+        sd1_expect_state(env, "o.scope", "active running");
+        sd1_expect_state(env, "p.*", "");
+        assert_int_equal(sd1_ended(pid), 0);
+
+        sd1_wait_state(env, HIS_UNIT, "active running");
+        (void)snprintf(sub, sizeof(sub), "%s/sub", HIS_GROUP);
+        assert_int_equal(mkdir(sd1_path(env, sub), 0755), 0);
+        sd1_as(env, USER_, denied, "AttachProcessesToUnit", "ssau", HIS_UNIT, "/sub", 1,
+               (uint32_t)pid);
+        sd1_as(env, USER_, NULL, "AttachProcessesToUnit", "ssau", HIS_UNIT, "/sub", 1,
+               (uint32_t)his);
+        sd1_expect_group(env, his, sub);
+        sd1_fails(env, SD1_ERROR_JOB_TYPE, NULL, "StopUnit", "ss", HIS_UNIT, "replace");
+        sd1_reap(his);
+        sd1_stop(env, "o.scope");
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        sd1_end(env);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, env_setup, env_teardown)
 
 const struct CMUnitTest systemd1_unit_tests[] = {
-        TEST(test_start_and_stop), TEST(test_refusals), TEST(test_death),
-        TEST(test_linger),         TEST(test_timeout),  TEST(test_kill_modes),
-        TEST(test_many_processes), TEST(test_slices),   TEST(test_foreign),
-        TEST(test_restart),        TEST(test_control),  TEST(test_references),
-        TEST(test_burst),
+        TEST(test_start_and_stop), TEST(test_refusals),    TEST(test_death),
+        TEST(test_linger),         TEST(test_timeout),     TEST(test_kill_modes),
+        TEST(test_many_processes), TEST(test_slices),      TEST(test_foreign),
+        TEST(test_restart),        TEST(test_control),     TEST(test_references),
+        TEST(test_burst),          TEST(test_other_users),
 };
 const size_t n_systemd1_unit_tests = ELEMENTSOF(systemd1_unit_tests);
