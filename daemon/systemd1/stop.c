@@ -475,8 +475,18 @@ static void stop_call_free(void *data)
 
 static int not_loaded(Request *request, Face *face, const char *name)
 {
-        lingering_remove(face->lingering, name);
+        if (uid_is_master(request->uid))
+                lingering_remove(face->lingering, name);
         return face_fail(request, SD1_ERROR_NO_SUCH_UNIT, "Unit %s not loaded.", name);
+}
+
+/* The members of the group were looked at, if it is still the same; else only its owner may. */
+static int check_still(Request *request, const Unit *unit)
+{
+        if (uid_is_master(request->uid) ||
+            (request->path && unit_is_active(unit) && streq(request->path, unit->path)))
+                return 0;
+        return method_require_owner(request, unit);
 }
 
 static int stop_commit(Request *request)
@@ -494,7 +504,9 @@ static int stop_commit(Request *request)
         if (r < 0)
                 return face_fail(request, SD_BUS_ERROR_INVALID_ARGS, "Unit name %s is not valid.",
                                  call->name);
-        r = check_stop(request, unit, call->mode);
+        r = check_still(request, unit);
+        if (r >= 0)
+                r = check_stop(request, unit, call->mode);
         if (r < 0)
                 return r;
         if (unit->job && unit->job->type == UNIT_JOB_STOP)
@@ -516,7 +528,7 @@ int method_check_members_work(Request *request)
                 r = access_check_members(request->manager->tree, request->path, request->uid,
                                          &request->error);
         if (r == -ENODEV)
-                r = 0; /* nobody's */
+                r = 0; /* it has gone meanwhile, with all that was in it */
         return r < 0 ? face_deny(request) : 0;
 }
 
@@ -524,7 +536,8 @@ static int check_access(Request *request, const char *name)
 {
         const Unit *unit = units_find(face_of(request)->units, name);
 
-        if (uid_is_master(request->uid) || !unit)
+        /* without a group there are no members that would tell */
+        if (uid_is_master(request->uid) || !unit || !unit_is_active(unit))
                 return stop_commit(request);
         free(request->path);
         request->path = strdup(unit->path);
