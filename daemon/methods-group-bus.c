@@ -260,6 +260,7 @@ int method_kill(Request *request)
         r = signum ? method_read_path(request) : -ENOMEM;
         if (r >= 0)
                 r = sd_bus_message_read(request->message, "i", signum);
+        request->flags |= REQUEST_WAITS;
         return r < 0 ? r : request_defer(request, kill_work, request_finish_empty);
 }
 
@@ -294,6 +295,7 @@ int method_freeze(Request *request)
 {
         int r = method_read_path(request);
 
+        request->flags |= REQUEST_WAITS;
         return r < 0 ? r : request_defer(request, freeze_work, freeze_finish);
 }
 
@@ -301,5 +303,6 @@ int method_thaw(Request *request)
 {
         int r = method_read_path(request);
 
+        request->flags |= REQUEST_WAITS;
         return r < 0 ? r : request_defer(request, thaw_work, freeze_finish);
 }

@@ -288,6 +288,7 @@ static int begin_move(Request *request, int carry_out)
         request->data = call;
         request->free_data = move_call_free;
         call->carry_out = carry_out;
+        request->flags |= REQUEST_WAITS;
         r = read_call(request, call);
         return r < 0 ? r : request_defer(request, plan_work, carry_out ? move_finish : plan_finish);
 }
@@ -402,7 +403,7 @@ int method_charge_map(Request *request)
                 return -ENOMEM;
         request->data = call;
         request->free_data = map_call_free;
-        request->flags |= REQUEST_READ_ONLY;
+        request->flags |= REQUEST_READ_ONLY | REQUEST_WAITS;
         if (request->path)
                 call->group = strdup(request->path);
         else

@@ -141,6 +141,8 @@ int request_defer(Request *request, request_func work, request_func finish)
         request->wait_usec = manager->conf->request_timeout_usec / 10 * 9;
         request->task.run = on_run;
         request->task.done = on_done;
+        if (request->flags & REQUEST_WAITS)
+                request->task.lane = uid_is_master(request->uid) ? TASK_WAITS : TASK_WAITS_FOR_USER;
         r = pool_submit(manager->workers, &request->task);
         if (r < 0)
                 return error_errno(&request->error, r, request->path, "starting a worker");

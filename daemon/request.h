@@ -22,6 +22,7 @@ typedef int (*request_func)(Request *request);
 enum {
         REQUEST_READ_ONLY = 1 << 0, /* need not be done when the caller has gone */
         REQUEST_NO_DEADLINE = 1 << 1,
+        REQUEST_WAITS = 1 << 2, /* work() waits for what others do: see TaskLane */
 };
 
 struct Request {

@@ -16,8 +16,9 @@ typedef struct TaskList {
 struct Pool {
         pthread_mutex_t lock; /* of what follows */
         pthread_cond_t work;
-        TaskList queue, ended;
-        size_t n_idle, n_threads;
+        TaskList queues[TASK_LANE_MAX_], ended;
+        size_t n_idle, n_threads, n_queued;
+        size_t n_waits; /* threads that are at a task that waits */
         int stopping;
 
         size_t n_active; /* the loop's own */
@@ -58,6 +59,24 @@ void pool_wake(Pool *pool)
         (void)!write(pool->event_fd, &one, sizeof(one));
 }
 
+static Task *take_task(Pool *pool)
+{
+        static const unsigned parts[TASK_LANE_MAX_] = {
+                [TASK_WORKS] = 1, [TASK_WAITS] = 2, [TASK_WAITS_FOR_USER] = 4
+        };
+
+        for (unsigned i = 0; i < TASK_LANE_MAX_; i++) {
+                size_t may_wait = (pool->max_threads + parts[i] - 1) / parts[i];
+
+                if (!pool->queues[i].first || (i != TASK_WORKS && pool->n_waits >= may_wait))
+                        continue;
+                pool->n_waits += i != TASK_WORKS;
+                pool->n_queued--;
+                return list_pop(&pool->queues[i]);
+        }
+        return NULL;
+}
+
 static void *thread_main(void *userdata)
 {
         Pool *pool = userdata;
@@ -66,21 +85,22 @@ static void *thread_main(void *userdata)
 
         pthread_mutex_lock(&pool->lock);
         for (;;) {
-                while (!pool->queue.first && !pool->stopping) {
+                while (!(task = take_task(pool)) && !pool->stopping) {
                         pool->n_idle++;
                         pthread_cond_wait(&pool->work, &pool->lock);
                         pool->n_idle--;
                 }
-                task = list_pop(&pool->queue);
                 if (!task)
                         break;
                 pthread_mutex_unlock(&pool->lock);
                 if (!atomic_load(&task->cancelled))
                         task->run(task);
                 pthread_mutex_lock(&pool->lock);
+                pool->n_waits -= task->lane != TASK_WORKS;
                 was_empty = !pool->ended.first;
                 list_push(&pool->ended, task);
-                /* the loop takes all that it finds; woken without the lock it need not wait for it */
+                /* the loop takes all that it finds; woken without the lock it need not wait for it
+                 */
                 if (was_empty) {
                         pthread_mutex_unlock(&pool->lock);
                         pool_wake(pool);
@@ -158,10 +178,11 @@ int pool_submit(Pool *pool, Task *task)
         int r = 0;
 
         pthread_mutex_lock(&pool->lock);
-        if (pool->n_idle <= pool->queue.n && pool->n_threads < pool->max_threads)
+        if (pool->n_idle <= pool->n_queued && pool->n_threads < pool->max_threads)
                 r = start_thread(pool);
         if (pool->n_threads > 0) {
-                list_push(&pool->queue, task);
+                list_push(&pool->queues[task->lane], task);
+                pool->n_queued++;
                 pool->n_active++;
                 r = 0;
         }
@@ -197,7 +218,7 @@ size_t pool_n_queued(Pool *pool)
         size_t n;
 
         pthread_mutex_lock(&pool->lock);
-        n = pool->queue.n;
+        n = pool->n_queued;
         pthread_mutex_unlock(&pool->lock);
         return n;
 }

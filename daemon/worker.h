@@ -15,11 +15,18 @@
 typedef struct Pool Pool;
 typedef struct Task Task;
 
+/*
+ * Tasks that wait for what others do, who may never do it, hold up nobody but each other: they get
+ * half of the threads, and those that are not root's a quarter.
+ */
+typedef enum TaskLane { TASK_WORKS, TASK_WAITS, TASK_WAITS_FOR_USER, TASK_LANE_MAX_ } TaskLane;
+
 struct Task {
         void (*run)(Task *task);  /* on a worker */
         void (*done)(Task *task); /* on the loop, once, whatever happened; may free the task */
         atomic_int cancelled; /* run() looks at it between steps; set before start: run() is left
                                  out */
+        TaskLane lane;        /* set before pool_submit() */
         Task *next;
 };
 

@@ -278,6 +278,7 @@ static int freezer(Request *request, request_func work)
                 return face_fail(request, SD1_ERROR_UNIT_INACTIVE, "Unit is not active");
         free(request->path);
         request->path = strdup(unit->path);
+        request->flags |= REQUEST_WAITS;
         return request->path ? request_defer(request, work, freezer_finish) : -ENOMEM;
 }
 
