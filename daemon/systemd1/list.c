@@ -14,6 +14,8 @@
 
 #define AT_ONCE   256 /* rows */
 #define LISTS_MAX 4   /* long ones under way for one client */
+#define WORDS_MAX 256 /* states and patterns: each is tried for each unit */
+#define NAMES_MAX 16384
 #define ROW       "ssssssouso"
 
 typedef struct List {
@@ -260,15 +262,30 @@ static int list_new(Request *request, List **ret)
         return 0;
 }
 
+static int read_words(Request *request, size_t max, char ***ret, size_t *ret_n)
+{
+        int r = sd_bus_message_read_strv(request->message, ret);
+
+        *ret_n = 0;
+        while (r >= 0 && *ret && (*ret)[*ret_n])
+                ++*ret_n;
+        return *ret_n <= max
+                       ? r
+                       : face_fail(request, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                   "%zu words in a list that takes %zu: ask in several calls.",
+                                   *ret_n, max);
+}
+
 static int list_filtered(Request *request, int has_states, int has_patterns)
 {
         _cleanup_(list_freep) List *list = NULL;
         int r = list_new(request, &list);
+        size_t n;
 
         if (r >= 0 && has_states)
-                r = sd_bus_message_read_strv(request->message, &list->states);
+                r = read_words(request, WORDS_MAX, &list->states, &n);
         if (r >= 0 && has_patterns)
-                r = sd_bus_message_read_strv(request->message, &list->patterns);
+                r = read_words(request, WORDS_MAX, &list->patterns, &n);
         if (r >= 0)
                 r = list_units(request, list);
         if (r > 0)
@@ -297,12 +314,10 @@ int method_list_units_by_names(Request *request)
         int r = list_new(request, &list);
 
         if (r >= 0)
-                r = sd_bus_message_read_strv(request->message, &list->names);
+                r = read_words(request, NAMES_MAX, &list->names, &list->n_names);
         if (r < 0)
                 return r;
         list->only_named = 1;
-        while (list->names && list->names[list->n_names])
-                list->n_names++;
         r = list_units(request, list);
         if (r > 0)
                 list = NULL;

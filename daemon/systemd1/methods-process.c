@@ -12,6 +12,7 @@
 #include "vtables.h"
 
 #define COMMAND_MAX   4096
+#define COMMANDS_MAX  (16U << 20) /* bytes of all together; then only names are told */
 #define PROCESSES_MAX 65536
 #define PROCS_MAX     (16U << 20) /* bytes of one cgroup.procs */
 #define KTHREADD      2
@@ -25,7 +26,7 @@ typedef struct Process {
 
 typedef struct Processes {
         Process *items;
-        size_t n, allocated;
+        size_t n, allocated, command_bytes;
 } Processes;
 
 static void processes_free(void *data)
@@ -98,7 +99,7 @@ static char *put_argument(char *to, const char *from, size_t size)
 static char *join_arguments(const char *text, size_t size)
 {
         /* each byte may get a backslash, each argument two quotes and a blank */
-        char *command = malloc(size * 5 + 1), *to = command;
+        char *command = malloc(size * 5 + 1), *to = command, *fitting;
 
         for (size_t at = 0, n; command && at < size; at += n + 1) {
                 n = strnlen(text + at, size - at);
@@ -106,9 +107,11 @@ static char *join_arguments(const char *text, size_t size)
                         *to++ = ' ';
                 to = put_argument(to, text + at, n);
         }
-        if (command)
-                *to = '\0';
-        return command;
+        if (!command)
+                return NULL;
+        *to++ = '\0';
+        fitting = realloc(command, (size_t)(to - command));
+        return fitting ? fitting : command;
 }
 
 /* "[comm]" of a process without a command line. *ret NULL: a kernel thread, or gone. */
@@ -162,10 +165,12 @@ static int add_process(Processes *processes, const char *path, uint32_t pid)
 {
         Process *last = processes->n ? &processes->items[processes->n - 1] : NULL;
         Process process = { .pid = pid, .path = last ? last->path : NULL };
-        int r = read_command(pid, &process.command);
+        int r = processes->command_bytes < COMMANDS_MAX ? read_command(pid, &process.command)
+                                                        : read_name(pid, &process.command);
 
         if (r < 0 || !process.command)
                 return r;
+        processes->command_bytes += strlen(process.command) + 1;
         if (!process.path || !streq(process.path, path)) {
                 process.path = strdup(path);
                 process.owns_path = 1;
@@ -256,6 +261,6 @@ int method_get_unit_processes(Request *request)
                 request->free_data = processes_free;
         free(request->path);
         request->path = path;
-        request->flags |= REQUEST_READ_ONLY;
+        request->flags |= REQUEST_READ_ONLY | REQUEST_WAITS;
         return path && request->data ? request_defer(request, work, finish) : -ENOMEM;
 }
