@@ -75,9 +75,11 @@ static size_t file_size(uint32_t n_slots)
 static int map_file(UnitJobs *jobs, uint32_t n_slots)
 {
         void *mapped;
+        /* a hole would be a SIGBUS when the disk is full */
+        int r = posix_fallocate(jobs->fd, 0, (off_t)file_size(n_slots));
 
-        if (ftruncate(jobs->fd, (off_t)file_size(n_slots)) < 0)
-                return -errno;
+        if (r > 0)
+                return -r;
         mapped = mmap(NULL, file_size(n_slots), PROT_READ | PROT_WRITE, MAP_SHARED, jobs->fd, 0);
         if (mapped == MAP_FAILED)
                 return -errno;
