@@ -209,6 +209,9 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *e
         client->n_refs++;
         resume_waiting(client);
         client->slot = sd_bus_slot_unref(client->slot);
+        /* it has left, and that may have been told before its calls came */
+        if (!client->known && !client->gone)
+                drop(client->clients, client);
         client_unref(client);
         return 0;
 }

@@ -118,6 +118,7 @@ static void on_named(void *userdata)
 {
         Face *face = userdata;
 
+        units_drop_bus_clients(face->units); /* a new bus gives their names to others */
         unit_jobs_tell_stale(face->jobs);
         manager_tell_ready(face->manager);
 }

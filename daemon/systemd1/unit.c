@@ -564,6 +564,19 @@ void units_drop_client(Units *units, const char *client)
         }
 }
 
+void units_drop_bus_clients(Units *units)
+{
+        for (Unit *unit = units->first; unit; unit = unit->next)
+                for (size_t i = 0; unit->refs && unit->refs[i];) {
+                        if (*unit->refs[i] != ':') { /* of a private peer */
+                                i++;
+                                continue;
+                        }
+                        (void)unit_unref(unit, unit->refs[i]);
+                        unit_check(unit);
+                }
+}
+
 UnitDir *unit_dir_new(int fd, uint32_t controllers)
 {
         UnitDir *directory = calloc(1, sizeof(*directory));

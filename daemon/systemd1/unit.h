@@ -140,6 +140,8 @@ int unit_ref(Unit *unit, const char *client);
 int unit_unref(Unit *unit, const char *client);
 /* All references of a client that has gone. */
 void units_drop_client(Units *units, const char *client);
+/* The bus was restarted: of all that were on it. */
+void units_drop_bus_clients(Units *units);
 
 /* Who had it made: counted. */
 void unit_set_owner(Unit *unit, uint32_t uid);
