@@ -260,8 +260,11 @@ static int get_bus(Face *face, sd_bus **ret)
         _cleanup_(error_freep) ch_error *error = NULL;
         int r;
 
-        if (outside.bus && sd_bus_is_open(outside.bus) <= 0)
-                outside.bus = sd_bus_close_unref(outside.bus); /* the system bus was restarted */
+        if (outside.bus && sd_bus_is_open(outside.bus) <= 0) { /* the system bus was restarted */
+                while (outside.first) /* not all may have been told */
+                        end_asking(outside.first, -ENOTCONN);
+                outside.bus = sd_bus_close_unref(outside.bus);
+        }
         if (!outside.bus) {
                 r = open_system_bus(&outside.bus, &error);
                 if (r < 0) {
