@@ -27,6 +27,15 @@ typedef struct Members {
         unsigned n_pidfds;
 } Members;
 
+/* By the pidfd, where there is one: the number may be another process's by now. */
+static void send_one(int pidfd, pid_t pid, int signal)
+{
+        if (signal && pidfd >= 0)
+                (void)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+        else if (signal)
+                (void)kill(pid, signal);
+}
+
 static void take_one(Members *members, pid_t pid)
 {
         int fd = -EBADF;
@@ -39,10 +48,8 @@ static void take_one(Members *members, pid_t pid)
                 if (fd >= 0)
                         members->pidfds[members->n_pidfds++] = fd;
         }
-        if (members->signal)
-                (void)kill(pid, members->signal);
-        if (members->then)
-                (void)kill(pid, members->then);
+        send_one(fd, pid, members->signal);
+        send_one(fd, pid, members->then);
 }
 
 static void take_text(Members *members, const char *text)
