@@ -30,8 +30,8 @@ struct Peer {
         uint32_t id;
         uint32_t uid;
         pid_t pid;
-        int has_objects;
-        int doomed; /* does not read: cut off at the end of the loop turn */
+        unsigned objects; /* OBJECTS_… that were added to the connection */
+        int doomed;       /* does not read: cut off at the end of the loop turn */
 };
 
 struct Private {
@@ -229,10 +229,37 @@ static int answer_as_driver(sd_bus_message *call, Peer *peer)
         return 1;
 }
 
-/*
- * First of all for what comes from a peer. The objects are added when the first call comes: many
- * peers only listen.
+static const struct {
+        const char *path;
+        int (*add)(Face *face, sd_bus *bus);
+} objects[] = {
+        {SD1_UNIT_PREFIX, unit_vtable_add   },
+        { SD1_JOB_PREFIX, job_vtable_add    },
+        { SD1_PATH,       manager_vtable_add},
+};
+
+/* Most peers only listen, or call one method: each connection gets the tables that its calls need.
  */
+static int add_objects(Peer *peer, sd_bus_message *call)
+{
+        const char *path = sd_bus_message_get_path(call);
+        int all = sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Introspectable", NULL) >
+                  0;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(objects); i++) {
+                int wanted = all || strncmp(path, objects[i].path, strlen(objects[i].path)) == 0;
+
+                if (wanted && !(peer->objects & 1U << i))
+                        r = objects[i].add(peer->private_->face, peer->bus);
+                peer->objects |= wanted ? 1U << i : 0;
+                if (wanted && !all)
+                        break;
+        }
+        return r;
+}
+
+/* First of all for what comes from a peer. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         const char *interface = sd_bus_message_get_interface(message);
@@ -246,13 +273,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
                 return 0;
         if (interface && streq(interface, BUS_DRIVER))
                 return answer_as_driver(message, peer);
-        if (!peer->has_objects) {
-                peer->has_objects = 1;
-                r = face_add_objects(peer->private_->face, peer->bus);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        r = add_objects(peer, message);
+        return r < 0 ? r : 0;
 }
 
 static int start_peer(Peer *peer, int fd)
