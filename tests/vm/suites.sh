@@ -49,7 +49,7 @@ suite_enter() {
 in_suite() {
         _s=$1
         shift
-        nsenter --mount="/proc/$(cat "/run/suite-$_s")/ns/mnt" --wd="$PWD" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        nsenter --mount="/proc/$(cat "/run/suite-$_s")/ns/mnt" env -i -C "$PWD" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
                 HOME=/root LC_ALL=C.UTF-8 TERM=dumb ${SUITE_ENV:-} \
                 timeout -k 5 "$(awk -v t="${SUITE_TIMEOUT:-120}" -v f="${SLOW:-1}" 'BEGIN { print t * f }')" "$@"
 }
