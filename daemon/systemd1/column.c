@@ -37,10 +37,20 @@ const char *unit_description(const Unit *unit)
 {
         static char text[sizeof("Slice ") + 4096];
         const char *given = property_get_text(&unit->properties, PROP_DESCRIPTION), *at;
+        int size = (int)strlen(unit->name), end = -1;
+        unsigned uid;
         size_t n;
 
-        if (*given || unit->kind != UNIT_SLICE)
-                return *given ? given : unit->name;
+        if (*given)
+                return given;
+        if (sscanf(unit->name, "user-%u.slice%n", &uid, &end) == 1 && end == size)
+                (void)snprintf(text, sizeof(text), "User Slice of UID %u", uid);
+        else if (sscanf(unit->name, "user@%u.service%n", &uid, &end) == 1 && end == size)
+                (void)snprintf(text, sizeof(text), "User Manager for UID %u", uid);
+        if (end == size)
+                return text;
+        if (unit->kind != UNIT_SLICE)
+                return unit->name;
         for (size_t i = 0; i < ELEMENTSOF(known_slices); i++)
                 if (streq(known_slices[i].name, unit->name))
                         return known_slices[i].description;
