@@ -356,8 +356,9 @@ static int write_memory_limit(Writer *writer, const Property *row)
                                            PROP_MEMORY_HIGH,     PROP_MEMORY_MAX,
                                            PROP_MEMORY_SWAP_MAX, PROP_MEMORY_ZSWAP_MAX };
 
+        /* any of them that says something comes first; one that was taken back does not */
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
-                if (property_is_set(writer->set, others[i]))
+                if (property_get_number(writer->set, others[i]) != property_get(others[i])->number)
                         return 0;
         return write_limit(writer, row);
 }
