@@ -157,9 +157,10 @@ int method_get_unit_by_control_group(Request *request)
         /* what is in no unit is not in the root's */
         return unit && !streq(unit->path, "/")
                        ? reply_unit(request, unit)
-                       : face_fail(request, SD1_ERROR_NO_SUCH_UNIT,
-                                "Control group '%s' is not valid or not managed by this instance",
-                                path);
+                       : face_fail(
+                                 request, SD1_ERROR_NO_SUCH_UNIT,
+                                 "Control group '%s' is not valid or not managed by this instance",
+                                 path);
 }
 
 static Unit *find_invocation(const Face *face, const uint8_t *id)
