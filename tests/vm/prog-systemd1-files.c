@@ -49,11 +49,9 @@ static const File files[] = {
         { "pids.max",               "max"        },
 };
 
+/* The first is no extended attribute. */
 static const char *const attributes[] = {
-        "trusted.delegate",
-        "user.delegate",
-        "user.oomd_avoid",
-        "user.oomd_omit",
+        "owner", "trusted.delegate", "user.delegate", "user.oomd_avoid", "user.oomd_omit",
 };
 
 #define N_SETTINGS (ELEMENTSOF(files) + ELEMENTSOF(attributes))
@@ -95,6 +93,8 @@ static void mask_disk(char *text)
                         *d = 'N';
 }
 
+/* systemd gives all units a limit of its own, a share of what the machine can have: none that
+ * anybody asked for. */
 static void mask_default(char **text)
 {
         char number[32];
@@ -103,7 +103,7 @@ static void mask_default(char **text)
         if (!streq(*text, number))
                 return;
         free(*text);
-        *text = strdup("<DefaultTasksMax>");
+        *text = strdup("max");
 }
 
 /* One line for all of the file */
@@ -128,7 +128,16 @@ static char *read_setting(int dir_fd, const File *file)
 static char *read_attribute(const char *path, const char *name)
 {
         char value[128];
-        ssize_t n = getxattr(path, name, value, sizeof(value) - 1);
+        struct stat st;
+        ssize_t n;
+
+        if (streq(name, "owner")) {
+                if (stat(path, &st) < 0 || (st.st_uid == 0 && st.st_gid == 0))
+                        return strdup("");
+                (void)snprintf(value, sizeof(value), "%u:%u", st.st_uid, st.st_gid);
+                return strdup(value);
+        }
+        n = getxattr(path, name, value, sizeof(value) - 1);
 
         if (n < 0)
                 return strdup("");

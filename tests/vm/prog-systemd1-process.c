@@ -12,6 +12,8 @@
 
 #define HOG_BYTES (UINT64_C(96) << 20)
 #define TESTER    1000
+/* The highest of those that are told: pending ones are delivered by number. */
+#define MARK_SIGNAL 40
 
 typedef struct Process {
         char *name;
@@ -36,8 +38,8 @@ static void on_any(int signal)
         hog_asked |= signal == SIGUSR1;
 }
 
-static const int told[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,  SIGUSR2,
-                            SIGPIPE, SIGTERM, SIGCONT, SIGWINCH, 34 };
+static const int told[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGUSR1, SIGUSR2,    SIGPIPE,
+                            SIGTERM, SIGCONT, SIGWINCH, 34,      MARK_SIGNAL };
 
 static void eat_memory(void)
 {
@@ -55,6 +57,7 @@ int process_be(int argc, char **argv)
         const char *kind = argc > 2 ? argv[2] : "";
         struct sigaction action = { .sa_handler = on_any };
 
+        (void)sigfillset(&action.sa_mask); /* one at a time */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (streq(kind, "user") &&
             (setresgid(TESTER, TESTER, TESTER) < 0 || setresuid(TESTER, TESTER, TESTER) < 0))
@@ -169,20 +172,31 @@ void process_say_end(const char *name)
                 say("process %s ended with code %d", name, WEXITSTATUS(p->status));
 }
 
-/* As a set: the kernel delivers pending signals by number, not by time. */
+/* One byte, if there is one before the deadline; 0: the process is gone. */
+static unsigned char read_signal(const Process *p)
+{
+        struct pollfd poll_fd = { .fd = p->from, .events = POLLIN };
+        unsigned char byte = 0;
+
+        if (poll(&poll_fd, 1, (int)(options.wait_usec / 1000)) <= 0)
+                say("process %s does not run", p->name);
+        else if (read(p->from, &byte, 1) != 1)
+                byte = 0;
+        return byte;
+}
+
+/* As a set: the kernel delivers pending signals by number, not by time. The last one is our own:
+ * what was sent before it has been told when it is. */
 void process_say_signals(const char *name)
 {
         Process *p = need(name);
-        unsigned char bytes[256];
         char got[65] = "", text[512] = "";
-        struct pollfd poll_fd = { .fd = p->from, .events = POLLIN };
-        ssize_t n;
+        unsigned char byte;
 
-        while (poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & POLLIN)) {
-                n = read(p->from, bytes, sizeof(bytes));
-                for (ssize_t i = 0; i < n; i++)
-                        got[bytes[i] & 63] = 1;
-        }
+        if (!p->ended)
+                (void)kill(p->pid, MARK_SIGNAL);
+        while ((byte = read_signal(p)) && byte != MARK_SIGNAL)
+                got[byte & 63] = 1;
         for (int i = 1; i < 64; i++)
                 if (got[i])
                         (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), " %s",
