@@ -376,6 +376,34 @@ static void test_lists(void **state)
         sd1_end(env);
 }
 
+/* Each pattern is tried for each unit: there is a bound. */
+static void test_lists_too_long(void **state)
+{
+        enum { N = 257 };
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        char *patterns[N + 1] = { NULL };
+        char any[] = "*";
+        Env *env = *state;
+        sd_bus_message *call;
+
+        for (int i = 0; i < N; i++)
+                patterns[i] = any;
+        if (!sd1_start(env, NULL))
+                skip();
+        assert_true(sd_bus_message_new_method_call(env->client, &call, SD1_BUS_NAME, SD1_PATH,
+                                                   SD1_MANAGER_INTERFACE,
+                                                   "ListUnitsByPatterns") >= 0);
+        assert_true(sd_bus_message_append(call, "as", 0) >= 0);
+        assert_true(sd_bus_message_append_strv(call, patterns) >= 0);
+        assert_true(sd_bus_call(env->client, call, 0, &error, NULL) < 0);
+        assert_string_equal(error.name, SD_BUS_ERROR_LIMITS_EXCEEDED);
+        assert_string_equal(error.message,
+                            "257 words in a list that takes 256: ask in several calls.");
+        sd_bus_error_free(&error);
+        sd_bus_message_unref(call);
+        sd1_end(env);
+}
+
 /* ---- Subscribe ---- */
 
 static void test_subscribe(void **state)
@@ -499,7 +527,7 @@ const struct CMUnitTest systemd1_read_tests[] = {
         TEST(test_manager),       TEST(test_unit_properties),
         TEST(test_missing_units), TEST(test_look_ups),
         TEST(test_self),          TEST(test_processes),
-        TEST(test_lists),         TEST(test_subscribe),
-        TEST(test_private),
+        TEST(test_lists),         TEST(test_lists_too_long),
+        TEST(test_subscribe),     TEST(test_private),
 };
 const size_t n_systemd1_read_tests = ELEMENTSOF(systemd1_read_tests);

@@ -237,6 +237,81 @@ static void test_workers(void **state)
         sd_event_unref(event);
 }
 
+/* Until there is something to read. */
+typedef struct Wait {
+        Task task;
+        int fd, *done;
+        atomic_int *begun;
+        sd_event *event;
+} Wait;
+
+enum { N_WAITS = 12, N_THREADS = 8 };
+
+static void run_wait(Task *task)
+{
+        Wait *wait = (Wait *)task;
+        char byte;
+
+        atomic_fetch_add(wait->begun, 1);
+        (void)!read(wait->fd, &byte, 1);
+}
+
+static void done_wait(Task *task)
+{
+        Wait *wait = (Wait *)task;
+
+        if (++*wait->done == N_WAITS)
+                (void)sd_event_exit(wait->event, 0);
+}
+
+/* Those that wait see no end before this one is done. */
+static void done_work(Task *task)
+{
+        Wait *work = (Wait *)task;
+
+        assert_int_equal(*work->done, 0);
+        assert_in_range(atomic_load(work->begun), 0, N_THREADS / 2);
+        for (int i = 0; i < N_WAITS; i++)
+                assert_int_equal(write(work->fd, "", 1), 1);
+}
+
+static void run_nothing(Task *task)
+{
+}
+
+/* However many wait, work is done. */
+static void test_workers_that_wait(void **state)
+{
+        Wait waits[N_WAITS], work;
+        atomic_int begun = 0;
+        int pipe_fds[2], done = 0;
+        sd_event *event;
+        Pool *pool;
+
+        assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+        assert_true(sd_event_new(&event) >= 0);
+        assert_int_equal(pool_new(event, N_THREADS, &pool), 0);
+        for (int i = 0; i < N_WAITS; i++) {
+                waits[i] =
+                        (Wait){ .fd = pipe_fds[0], .done = &done, .begun = &begun, .event = event };
+                waits[i].task.run = run_wait;
+                waits[i].task.done = done_wait;
+                waits[i].task.lane = i % 2 ? TASK_WAITS : TASK_WAITS_FOR_USER;
+                assert_int_equal(pool_submit(pool, &waits[i].task), 0);
+        }
+        work = (Wait){ .fd = pipe_fds[1], .done = &done, .begun = &begun };
+        work.task.run = run_nothing;
+        work.task.done = done_work;
+        assert_int_equal(pool_submit(pool, &work.task), 0);
+        assert_int_equal(sd_event_loop(event), 0);
+        assert_int_equal(begun, N_WAITS);
+        assert_int_equal(done, N_WAITS);
+        assert_int_equal(pool_free(pool), 1);
+        sd_event_unref(event);
+        (void)close(pipe_fds[0]);
+        (void)close(pipe_fds[1]);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -244,6 +319,7 @@ int main(void)
                 cmocka_unit_test(test_model),
                 cmocka_unit_test(test_journal),
                 cmocka_unit_test(test_workers),
+                cmocka_unit_test(test_workers_that_wait),
         };
 
         log_set_max_level(LOG_ERR);
