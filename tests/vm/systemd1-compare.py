@@ -21,6 +21,7 @@ An entry that says "untested:" instead of lines is for the documentation alone.
 import difflib
 import re
 import sys
+import textwrap
 
 
 class Entry:
@@ -111,7 +112,8 @@ def differences(reference, seen):
 
 def print_markdown(path):
     for entry in read_entries(path):
-        print(f"- **{entry.title}.** {' '.join(entry.reason)}")
+        text = f"- **{entry.title}.** {' '.join(entry.reason)}"
+        print(textwrap.fill(text, 138, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def main():
