@@ -111,7 +111,7 @@ X
         printf '\003'
         wait_for 20 grep -q interrupted "$TMPDIR/typescript"
         touch "$TMPDIR/enough") |
-        script -qfec "chargectl run -- sh $TMPDIR/counts $TMPDIR/enough" "$TMPDIR/typescript" >/dev/null
+        script -qfec "exec chargectl run -- sh $TMPDIR/counts $TMPDIR/enough" "$TMPDIR/typescript" >/dev/null
 assert_eq "$(grep -c interrupted "$TMPDIR/typescript")" 1 "SIGINT seen by the program"
 no_group_left
 
