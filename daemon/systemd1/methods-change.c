@@ -318,6 +318,8 @@ static void cancel(UnitJob *job)
         unit_job_end(job, UNIT_JOB_CANCELED);
         if (starting && unit->state == UNIT_STARTING)
                 unit->flags |= UNIT_CANCELED;
+        else if (unit->state == UNIT_STARTING)
+                stop_tell_slices(unit); /* it will run: they go on without it */
 }
 
 int method_cancel_unit_job(Request *request)

@@ -13,8 +13,7 @@
 typedef struct SetCall {
         char *name;
         PropertyChanges changes;
-        PropertySet devices; /* a copy, where they are to be set */
-        FileWrites files;
+        PropertySet set; /* a copy of all that the unit was given: the worker's */
         char *text, *path;
 } SetCall;
 
@@ -23,8 +22,7 @@ static void set_call_free(void *data)
         SetCall *call = data;
 
         property_changes_done(&call->changes);
-        property_set_done(&call->devices);
-        file_writes_done(&call->files);
+        property_set_done(&call->set);
         free(call->name);
         free(call->text);
         free(call->path);
@@ -32,10 +30,10 @@ static void set_call_free(void *data)
 }
 
 /* A controller may be off because nothing was ever limited by it. */
-static void enable_controllers(Request *request, const SetCall *call, ch_group *group)
+static void enable_controllers(const FileWrites *files, ch_group *group)
 {
-        for (size_t i = 0; i < call->files.n; i++) {
-                const ch_attr *attr = call->files.items[i].attr;
+        for (size_t i = 0; i < files->n; i++) {
+                const ch_attr *attr = files->items[i].attr;
 
                 if (!streq(attr->controller, "cgroup") &&
                     faccessat(ch_group_get_fd(group), attr->file, F_OK, 0) < 0)
@@ -43,34 +41,37 @@ static void enable_controllers(Request *request, const SetCall *call, ch_group *
         }
 }
 
+/* Names of devices are looked up here, on the worker: a file system may not answer. */
+static int write_all(const SetCall *call, ch_group *group)
+{
+        FileWrites files = { 0 };
+        int fd = ch_group_get_fd(group);
+        int r = property_file_writes(&call->set, &call->changes.set, &files);
+
+        if (r >= 0) {
+                enable_controllers(&files, group);
+                (void)file_writes_apply(&files, fd, call->name);
+                (void)property_attach_devices(&call->set, &call->changes.set, fd, call->name);
+                if (call->text)
+                        (void)unit_mark_write(fd, call->text, call->name);
+        }
+        file_writes_done(&files);
+        return r < 0 ? r : 0;
+}
+
 static int set_work(Request *request)
 {
         SetCall *call = request->data;
         ch_group *group;
-        int fd;
+        int r;
 
         /* a slice that is not there yet gets them when it comes; the root has no limits */
         if (streq(call->path, "/") ||
             ch_tree_open_group(request->manager->tree, call->path, &group, NULL) < 0)
                 return 0;
-        fd = ch_group_get_fd(group);
-        enable_controllers(request, call, group);
-        (void)file_writes_apply(&call->files, fd, call->name);
-        if (call->devices.n)
-                (void)property_attach_devices(&call->devices, &call->changes.set, fd, call->name);
-        if (call->text)
-                (void)unit_mark_write(fd, call->text, call->name);
+        r = write_all(call, group);
         ch_group_unref(group);
-        return 0;
-}
-
-/* The worker must not look at a set that the next call changes. */
-static int copy_devices(const Unit *unit, const SetCall *call, PropertySet *ret)
-{
-        if (!property_is_set(&call->changes.set, PROP_DEVICE_POLICY) &&
-            !property_is_set(&call->changes.set, PROP_DEVICE_ALLOW))
-                return 0;
-        return property_set_copy(&unit->properties, ret);
+        return r;
 }
 
 static int set_commit(Request *request)
@@ -87,9 +88,7 @@ static int set_commit(Request *request)
                 return request_reply(request, NULL);
         r = property_set_merge(&unit->properties, &call->changes);
         if (r >= 0)
-                r = property_file_writes(&unit->properties, &call->changes.set, &call->files);
-        if (r >= 0)
-                r = copy_devices(unit, call, &call->devices);
+                r = property_set_copy(&unit->properties, &call->set);
         if (r < 0)
                 return r;
         unit_changed(unit);

@@ -250,16 +250,19 @@ static int give_away(Start *start, int fd)
 }
 
 /* A file that was refused may be one whose controller somebody has switched off above us. */
-static void write_files(Start *start, int fd)
+static int write_files(Start *start, int fd)
 {
+        FileWrites files = { 0 };
         uint32_t available = 0;
+        int r = property_file_writes(&start->set, NULL, &files);
 
-        if (start->files.n == 0 || file_writes_apply(&start->files, fd, start->unit->name) == 0 ||
-            start->walked || read_words(fd, "cgroup.controllers", &available) < 0 ||
-            !start->slice || (start->slice->controllers & ~available) == 0)
-                return;
-        if (walk(start) >= 0)
-                (void)file_writes_apply(&start->files, fd, start->unit->name);
+        if (r >= 0 && files.n > 0 && file_writes_apply(&files, fd, start->unit->name) > 0 &&
+            !start->walked && start->slice &&
+            read_words(fd, "cgroup.controllers", &available) >= 0 &&
+            (start->slice->controllers & ~available) != 0 && walk(start) >= 0)
+                (void)file_writes_apply(&files, fd, start->unit->name);
+        file_writes_done(&files);
+        return r < 0 ? r : 0;
 }
 
 static int claim(const Start *start)
@@ -286,13 +289,15 @@ static int set_up(Start *start, int fd, int made)
         r = start->delegate ? give_away(start, fd) : 0;
         if (r < 0)
                 return r;
-        write_files(start, fd);
+        r = write_files(start, fd);
+        if (r < 0)
+                return r;
         if (start->claim_bytes && (r = claim(start)) < 0)
                 return r;
-        if (start->programs.n == 0 && made)
-                return 0;
-        (void)property_attach_devices(&start->programs, NULL, fd, start->unit->name);
-        return property_attach_programs(&start->programs, fd, start->unit->name);
+        if (!made || property_is_set(&start->set, PROP_DEVICE_POLICY) ||
+            property_is_set(&start->set, PROP_DEVICE_ALLOW))
+                (void)property_attach_devices(&start->set, NULL, fd, start->unit->name);
+        return property_attach_programs(&start->set, fd, start->unit->name);
 }
 
 /* ---- processes ---- */
@@ -410,8 +415,7 @@ void start_free(Start *start)
         if (!start)
                 return;
         safe_close(start->slice_fd);
-        file_writes_done(&start->files);
-        property_set_done(&start->programs);
+        property_set_done(&start->set);
         free(start->text);
         free(start->user);
         free(start->group);

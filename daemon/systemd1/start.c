@@ -98,6 +98,8 @@ static void start_end(Start *start)
         }
         if (start->result >= 0)
                 life_group_made(unit);
+        else
+                stop_tell_slices(unit);
         unit_check(unit);
         if (stop) {
                 stop_unit(unit, UNIT_SUCCESS);
@@ -151,17 +153,6 @@ static int copy_text(const Unit *unit, unsigned id, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-/* The worker must not look at a set that the next call changes. */
-static int copy_programs(const Unit *unit, PropertySet *ret)
-{
-        static const unsigned ids[] = { PROP_BPF_PROGRAM, PROP_DEVICE_POLICY, PROP_DEVICE_ALLOW };
-
-        for (size_t i = 0; i < ELEMENTSOF(ids); i++)
-                if (property_is_set(&unit->properties, ids[i]))
-                        return property_set_copy(&unit->properties, ret);
-        return 0;
-}
-
 static int fill_start(Start *start, Unit *unit)
 {
         int r;
@@ -173,9 +164,8 @@ static int fill_start(Start *start, Unit *unit)
         start->delegate = property_get_bool(&unit->properties, PROP_DELEGATE);
         start->claim_bytes = property_get_number(&unit->properties, PROP_CLAIM);
         start->text = start_make_text(unit);
-        r = property_file_writes(&unit->properties, NULL, &start->files);
-        if (r >= 0)
-                r = copy_programs(unit, &start->programs);
+        /* the worker must not look at a set that the next call changes */
+        r = property_set_copy(&unit->properties, &start->set);
         if (r >= 0 && start->delegate)
                 r = copy_text(unit, PROP_DELEGATE_SUBGROUP, &start->subgroup);
         if (r >= 0 && unit->kind == UNIT_SCOPE)
@@ -230,6 +220,8 @@ static int load_slices(Face *face, Unit *unit)
                 r = units_load(face->units, unit->slice, &slice);
                 if (r < 0)
                         return r;
+                if (slice->state == UNIT_DEAD && !property_set_is_empty(&slice->properties))
+                        start_slice(face, slice->name); /* what it was given before applies now */
                 if (!(unit->flags & UNIT_COUNTED))
                         slice->n_children++;
                 unit->flags |= UNIT_COUNTED;
@@ -380,6 +372,19 @@ static int check_loads(Request *request, const StartCall *call)
                          call->name);
 }
 
+/* The program would be opened, the memory set aside, by us: as root. */
+static int check_privileged(Request *request, const PropertySet *set)
+{
+        static const unsigned ids[] = { PROP_BPF_PROGRAM, PROP_CLAIM };
+
+        for (size_t i = 0; i < ELEMENTSOF(ids) && !uid_is_master(request->uid); i++)
+                if (property_is_set(set, ids[i]))
+                        return face_fail(request, SD_BUS_ERROR_ACCESS_DENIED,
+                                         "%s= is for root, not for uid %u",
+                                         property_name(property_get(ids[i])), request->uid);
+        return 0;
+}
+
 /* Makes the unit and has it told; nothing is left behind when it fails. */
 static int add_unit(Request *request, Face *face, StartCall *call, Unit **ret)
 {
@@ -500,6 +505,8 @@ int method_start_transient_unit(Request *request)
                 r = sd_bus_message_skip(message, "a(sa(sv))");
         if (r >= 0)
                 r = check_loads(request, call);
+        if (r >= 0)
+                r = check_privileged(request, &call->changes.set);
         if (r < 0)
                 return r;
         return uid_is_master(request->uid) ? start_commit(request)

@@ -16,9 +16,8 @@ typedef struct Start {
         /* the worker's from here on; of the unit it reads name and path, which do not change */
         UnitDir *slice; /* where it is known: a reference */
         char *text;     /* for the extended attribute */
-        FileWrites files;
         uint64_t claim_bytes; /* memory to be set aside */
-        PropertySet programs; /* a copy, where there are programs or devices */
+        PropertySet set;      /* a copy of what it was given */
         char *user, *group;   /* to whom it is given; NULL: nobody */
         char *subgroup;       /* for the processes */
         pid_t *pids;

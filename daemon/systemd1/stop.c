@@ -296,11 +296,23 @@ static void slice_remove(UnitStop *stop)
                 finish(unit, UNIT_SUCCESS, LIFE_GROUP_LEFT);
 }
 
+/* A bit for a slice by its depth in the tree */
+static uint64_t level_of(const Unit *slice)
+{
+        unsigned depth = 0;
+
+        for (const char *p = slice->path; *p; p++)
+                depth += *p == '/';
+        return 1ULL << (depth < 63 ? depth : 63);
+}
+
 static void stop_child(UnitStop *stop, Unit *child)
 {
         UnitJob *job;
 
-        stop->n_units++;
+        if (!(child->awaited & level_of(stop->unit)))
+                stop->n_units++;
+        child->awaited |= level_of(stop->unit);
         if (!child->job || child->job->type != UNIT_JOB_STOP)
                 (void)unit_job_add(child, UNIT_JOB_STOP, &job);
         stop_unit(child, UNIT_SUCCESS);
@@ -354,15 +366,18 @@ static void stop_slice(Unit *unit)
                 slice_remove(stop);
 }
 
-void stop_tell_slices(const Unit *unit)
+void stop_tell_slices(Unit *unit)
 {
         Face *face = unit->face;
+        uint64_t awaited = unit->awaited;
         const Unit *at = unit;
 
-        while (at && at->slice) {
+        unit->awaited = 0;
+        while (awaited && at && at->slice) {
                 Unit *slice = units_find(face->units, at->slice);
 
-                if (slice && slice->stop && slice->stop->n_units > 0 && --slice->stop->n_units == 0)
+                if (slice && slice->stop && (awaited & level_of(slice)) &&
+                    slice->stop->n_units > 0 && --slice->stop->n_units == 0)
                         slice_remove(slice->stop);
                 at = slice;
         }

@@ -14,8 +14,8 @@
 void stop_unit(Unit *unit, UnitResult result);
 /* Something happened to the group of a unit that is being stopped. */
 void stop_look(Unit *unit);
-/* A unit has ended: slices above it may wait for that. */
-void stop_tell_slices(const Unit *unit);
+/* A unit has ended, or will not for now: slices above it may wait for that. */
+void stop_tell_slices(Unit *unit);
 UnitStop *stop_free(UnitStop *stop);
 /* On a worker: may the caller, who is not root, act on the group request->path and its members? */
 int method_check_members_work(Request *request);

@@ -465,7 +465,7 @@ static int is_held(const Unit *unit)
         if (unit->state != UNIT_DEAD)
                 return 1;
         /* what a slice was given before it was ever started is kept for its start */
-        return unit->kind == UNIT_SLICE && unit->properties.n > 0;
+        return unit->kind == UNIT_SLICE && !property_set_is_empty(&unit->properties);
 }
 
 void unit_collect(Unit *unit)

@@ -76,6 +76,7 @@ struct Unit {
         uint32_t flags;
         uint32_t uid;        /* whom it is delegated to: User=, or the user of user@UID.service */
         uint32_t owner;      /* who had it made */
+        uint64_t awaited;       /* by stops of slices above, a bit for each level of the tree */
         unsigned n_children; /* a slice: units that were started in it */
         unsigned n_tasks;    /* at work on a worker: it must not be freed */
         UnitJob *job;        /* under way */
