@@ -410,45 +410,56 @@ static int make_directory(const char *path)
         return 0;
 }
 
-/* A socket that nobody listens on is left over from a daemon that was killed. */
-static int clear_way(const struct sockaddr_un *address)
+static int set_path(struct sockaddr_un *address, const char *path)
 {
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;
-
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) >= 0 || errno == EAGAIN)
-                r = -EADDRINUSE;
-        else if (errno == ECONNREFUSED)
-                r = unlink(address->sun_path) < 0 ? -errno : 0;
-        else if (errno != ENOENT)
-                r = -errno;
-        safe_close(fd);
-        return r;
+        *address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+        if (strlen(path) >= sizeof(address->sun_path))
+                return -ENAMETOOLONG;
+        memcpy(address->sun_path, path, strlen(path));
+        return 0;
 }
 
+/* A socket that nobody listens on is left over from a daemon that was killed. */
+static int check_way(const char *path)
+{
+        struct sockaddr_un address;
+        _cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int r = set_path(&address, path);
+
+        if (fd < 0 || r < 0)
+                return fd < 0 ? -errno : r;
+        if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) >= 0 || errno == EAGAIN)
+                return -EADDRINUSE;
+        return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
+}
+
+/* Under another name until it takes connections: who sees it may use it. */
 static int listen_at(Private *private_)
 {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_(freep) char *path = NULL;
+        struct sockaddr_un address;
         struct stat st;
         int r;
 
-        if (strlen(private_->path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        memcpy(address.sun_path, private_->path, strlen(private_->path));
+        if (asprintf(&path, "%s.new", private_->path) < 0)
+                return -ENOMEM;
         r = make_directory(private_->path);
         if (r >= 0)
-                r = clear_way(&address);
+                r = check_way(private_->path);
+        if (r >= 0)
+                r = set_path(&address, path);
         if (r < 0)
                 return r;
+        (void)unlink(path);
         private_->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         /* the mode is that of the fd at the moment of bind() */
         if (private_->fd < 0 || fchmod(private_->fd, 0700) < 0 ||
-            bind(private_->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+            bind(private_->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+            listen(private_->fd, SOMAXCONN) < 0 || stat(path, &st) < 0 ||
+            rename(path, private_->path) < 0)
                 return -errno;
-        if (stat(private_->path, &st) >= 0)
-                private_->inode = st.st_ino;
-        return listen(private_->fd, SOMAXCONN) < 0 ? -errno : 0;
+        private_->inode = st.st_ino;
+        return 0;
 }
 
 static int start_sources(Private *private_)

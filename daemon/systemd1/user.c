@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "setup.h"
 #include "systemd1-names.h"
 #include "user.h"
 #include "util.h"
@@ -169,6 +170,20 @@ static int make_leaf(const char *root, ch_error **err)
         return 0;
 }
 
+/* Within the subtree one may move about by oneself. */
+static int move_to_leaf(const char *root, ch_error **err)
+{
+        _cleanup_(freep) char *path = NULL;
+        _cleanup_(closep) int fd = -EBADF;
+
+        if (asprintf(&path, "%s" LEAF "/cgroup.procs", root) < 0)
+                return -ENOMEM;
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "0", 1) < 0)
+                return error_errno(err, errno, path, "moving into the leaf of the subtree");
+        return 0;
+}
+
 static int enter(Conf *conf, const char *unit, const char *mount, const char *own, ch_error **err)
 {
         _cleanup_(freep) char *group = NULL, *root = NULL;
@@ -188,8 +203,8 @@ static int enter(Conf *conf, const char *unit, const char *mount, const char *ow
                 r = -ENOMEM;
         if (r >= 0)
                 r = make_leaf(root, err);
-        if (r >= 0 && !inside)
-                r = ask_to_be_moved(bus, unit, err);
+        if (r >= 0)
+                r = inside ? move_to_leaf(root, err) : ask_to_be_moved(bus, unit, err);
         if (r >= 0 && !conf->root)
                 r = conf_set(conf, "Daemon", "Root", root, err);
         sd_bus_close_unref(bus);
@@ -204,6 +219,10 @@ int user_enter(Conf *conf, ch_error **err)
 
         if (!unit)
                 return -ENOMEM;
+        if (!conf->root && access(SYSTEMD_DIRECTORY, F_OK) == 0 &&
+            access(SYSTEMD_DIRECTORY_MARK, F_OK) < 0)
+                return error_set(err, CH_ERROR_FOREIGN, 0, unit,
+                                 "systemd runs here and has an instance of its own for each user");
         r = ch_tree_open(NULL, 0, &mount, err);
         if (r < 0)
                 return r;
@@ -261,7 +280,7 @@ static int get_bus(Face *face, sd_bus **ret)
         int r;
 
         if (outside.bus && sd_bus_is_open(outside.bus) <= 0) { /* the system bus was restarted */
-                while (outside.first) /* not all may have been told */
+                while (outside.first)                          /* not all may have been told */
                         end_asking(outside.first, -ENOTCONN);
                 outside.bus = sd_bus_close_unref(outside.bus);
         }

@@ -108,6 +108,16 @@ static int is_in_group(Env *env, void *userdata)
         return read_file_at(AT_FDCWD, path, 1 << 16, &text, NULL) >= 0 && strstr(text, line);
 }
 
+static int is_active(Env *env, void *userdata)
+{
+        _cleanup_(freep) char *text = NULL;
+
+        assert_true(sd_bus_get_property_string(userdata, SD1_BUS_NAME, SD1_UNIT_PREFIX "/x_2escope",
+                                               SD1_UNIT_INTERFACE, "ActiveState", NULL,
+                                               &text) >= 0);
+        return streq(text, "active");
+}
+
 static sd_bus *open_user_socket(void)
 {
         char address[192];
@@ -191,6 +201,7 @@ static void test_outside(void **state)
         user_calls(bus, "StartTransientUnit", SD1_START, "x.scope", "fail", 2, "PIDs", "au", 1,
                    (uint32_t)first, "Delegate", "b", 1, 0);
         env_wait(env, is_in_group, &first);
+        env_wait(env, is_active, bus);
         user_calls(bus, "AttachProcessesToUnit", "ssau", "x.scope", "", 1, (uint32_t)second);
         sd1_expect_group(env, second, SUBTREE "/app.slice/x.scope");
         {
