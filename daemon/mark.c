@@ -2,6 +2,7 @@
 /* Reads and writes the mark of managed groups. */
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "mark.h"
@@ -10,13 +11,21 @@
 static const char *const marks[] = { "trusted.chargehand.managed", "user.chargehand.managed" };
 static const char *const claims[] = { "trusted.chargehand.claim", "user.chargehand.claim" };
 
+int mark_counts(int group_fd, size_t name)
+{
+        struct stat st;
+
+        return name == 0 || (fstat(group_fd, &st) >= 0 && st.st_uid == geteuid());
+}
+
 /* "1", or "2" of a group that has a claim: most have none, and are not asked for it. */
 int mark_is_managed(int group_fd)
 {
         char value[8];
 
         for (size_t i = 0; i < ELEMENTSOF(marks); i++)
-                if (fgetxattr(group_fd, marks[i], value, sizeof(value)) > 0)
+                if (fgetxattr(group_fd, marks[i], value, sizeof(value)) > 0 &&
+                    mark_counts(group_fd, i))
                         return value[0] == '2' ? MARK_CLAIMED : 1;
         return 0;
 }
@@ -75,7 +84,7 @@ int mark_get_claim(int group_fd, uint64_t *ret)
         for (size_t i = 0; i < ELEMENTSOF(claims); i++) {
                 ssize_t n = fgetxattr(group_fd, claims[i], value, sizeof(value) - 1);
 
-                if (n <= 0)
+                if (n <= 0 || !mark_counts(group_fd, i))
                         continue;
                 value[n] = '\0';
                 return parse_u64(value, ret, NULL);

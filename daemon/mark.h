@@ -5,14 +5,18 @@
 /*
  * The mark of groups that Chargehand made or adopted, kept in the group itself as an extended
  * attribute, so that it outlives the daemon: trusted.chargehand.managed, or user.chargehand.managed
- * (kernel 5.7) where CAP_SYS_ADMIN is missing. Beside it, in chargehand.claim, the memory that is set aside for the group
- * (claim.h).
+ * (kernel 5.7) where CAP_SYS_ADMIN is missing. Beside it, in chargehand.claim, the memory that is
+ * set aside for the group (claim.h).
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { MARK_CLAIMED = 2 };
 
+/* Of a pair of attributes, "trusted." (0) and "user." (1): the latter may be written by whoever owns
+ * the directory, and counts only where that is us. */
+int mark_counts(int group_fd, size_t name);
 /* 0, 1, or MARK_CLAIMED: managed, and has a claim. What cannot be read counts as not managed. */
 int mark_is_managed(int group_fd);
 /* -ENOTSUP where the file system has neither. */

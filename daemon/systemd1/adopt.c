@@ -54,7 +54,7 @@ int unit_mark_read(int group_fd, char **ret)
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 ssize_t n = fgetxattr(group_fd, names[i], text, TEXT_MAX);
 
-                if (n <= 0)
+                if (n <= 0 || !mark_counts(group_fd, i))
                         continue;
                 text[n] = '\0';
                 *ret = TAKE_PTR(text);

@@ -150,10 +150,32 @@ static void test_restart_keeps(void **state)
         refused(env, "/web/d", 2 * MIB);
 }
 
+/* Who owns a directory can write "user." attributes there: that claims nothing. */
+static void test_forged(void **state)
+{
+        Env *env = *state;
+        char path[384];
+
+        env_start_daemon(env, NULL);
+        set_room(env);
+        (void)snprintf(path, sizeof(path), "%s/web/forged", env->root);
+        assert_int_equal(mkdir(path, 0755), 0);
+        if (setxattr(path, "user.chargehand.managed", "2", 1, 0) < 0 ||
+            setxattr(path, "user.chargehand.claim", "99999999999", 11, 0) < 0)
+                skip();
+        assert_int_equal(chown(path, 65534, (gid_t)-1), 0);
+        assert_int_equal(env_stop_daemon(env, SIGKILL), -SIGKILL);
+        env_start_daemon(env, NULL);
+        expect_claims(env, "");
+        claim(env, "/web/real", MIB);
+        expect_claims(env, "/web/real 1048576;");
+}
+
 const struct CMUnitTest claim_tests[] = {
         cmocka_unit_test_setup_teardown(test_claims, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_taken_back, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_root_only, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_restart_keeps, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(test_forged, env_setup, env_teardown),
 };
 const size_t n_claim_tests = ELEMENTSOF(claim_tests);
