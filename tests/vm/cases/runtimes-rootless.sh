@@ -99,7 +99,6 @@ note "podman: $(in_session podman --version)"
 podman() {
         in_session podman --storage-driver vfs --runtime crun --cgroup-manager systemd "$@"
 }
-cd /tmp
 podman import /srv/rootfs.tar box 2>/dev/null
 id=$(podman run -d --name one --memory 64m --pids-limit 50 box /bin/sh -c 'trap "exit 0" TERM; sleep 1000 & wait')
 PID=$(podman inspect -f '{{.State.Pid}}' one)
@@ -113,6 +112,6 @@ wait_for 20 user_has_no_unit "libpod-$id.scope"
 pod=$(podman pod create --name pod --memory 128m)
 slice=$TREE/user.slice/user-libpod_pod_$pod.slice
 assert_eq "$(cg_read "$slice" memory.max)" 134217728 "memory.max of the pod"
-podman run --rm --pod pod box /bin/echo done >/dev/null
+podman run --rm --pod pod box /bin/echo finished >/dev/null
 podman pod rm -f -t 1 pod >/dev/null
 wait_for 20 cg_is_gone "$slice"
