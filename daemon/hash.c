@@ -6,6 +6,8 @@
 #include "hash.h"
 #include "util.h"
 
+enum { SLOTS_MIN = 16 };
+
 static uint64_t mix(uint64_t key)
 {
         key ^= key >> 33;
@@ -35,18 +37,18 @@ void *hash_get(const Hash *hash, uint64_t key)
         return hash->n_slots ? find(hash, key)->value : NULL;
 }
 
-static int grow(Hash *hash)
+static int resize(Hash *hash, size_t n_slots)
 {
-        Hash grown = { .n = hash->n, .n_slots = hash->n_slots ? hash->n_slots * 2 : 16 };
+        Hash other = { .n = hash->n, .n_slots = n_slots };
 
-        grown.slots = calloc(grown.n_slots, sizeof(HashSlot));
-        if (!grown.slots)
+        other.slots = calloc(n_slots, sizeof(HashSlot));
+        if (!other.slots)
                 return -ENOMEM;
         for (size_t i = 0; i < hash->n_slots; i++)
                 if (hash->slots[i].value)
-                        *find(&grown, hash->slots[i].key) = hash->slots[i];
+                        *find(&other, hash->slots[i].key) = hash->slots[i];
         free(hash->slots);
-        *hash = grown;
+        *hash = other;
         return 0;
 }
 
@@ -54,7 +56,8 @@ int hash_put(Hash *hash, uint64_t key, void *value)
 {
         HashSlot *slot;
 
-        if ((hash->n + 1) * 4 > hash->n_slots * 3 && grow(hash) < 0)
+        if ((hash->n + 1) * 4 > hash->n_slots * 3 &&
+            resize(hash, hash->n_slots ? hash->n_slots * 2 : SLOTS_MIN) < 0)
                 return -ENOMEM;
         slot = find(hash, key);
         if (!slot->value)
@@ -82,6 +85,8 @@ void *hash_remove(Hash *hash, uint64_t key)
         }
         hash->slots[hole].value = NULL;
         hash->n--;
+        if (hash->n_slots > SLOTS_MIN && hash->n * 8 < hash->n_slots)
+                (void)resize(hash, hash->n_slots / 2); /* without room it stays as it is */
         return value;
 }
 

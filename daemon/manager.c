@@ -117,6 +117,7 @@ Manager *manager_free(Manager *manager)
         jobs_free(manager->jobs);
         claims_free(manager->claims);
         groups_free(manager->groups);
+        tidy_free(manager->tidy);
         clients_free(manager->clients);
         ch_tree_unref(manager->tree);
         conf_free(manager->conf);
@@ -148,6 +149,7 @@ static void on_group_removed(Group *group, void *userdata)
         Manager *manager = userdata;
 
         watches_remove(manager->watches, group);
+        tidy_count(manager->tidy);
         claims_drop(manager->claims, group->path);
         bus_emit_group(manager->bus, "GroupRemoved", group);
         OBSERVE(manager, group_removed, group);
@@ -291,6 +293,8 @@ static int start_model(Manager *manager, ch_error **err)
         int r;
 
         r = groups_new(manager->tree, &observer, &manager->groups);
+        if (r >= 0)
+                r = tidy_new(manager->event, &manager->tidy);
         if (r >= 0)
                 r = watches_new(manager->event, manager->groups, manager->conf->rescan_usec,
                                 &manager->watches);

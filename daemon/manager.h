@@ -14,6 +14,7 @@
 #include "conf.h"
 #include "group.h"
 #include "job.h"
+#include "tidy.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -55,6 +56,7 @@ struct Manager {
         ch_probe probe;
         Groups *groups;
         Watches *watches;
+        Tidy *tidy;
         Jobs *jobs;
         Claims *claims;
         Pool *workers; /* calls */
