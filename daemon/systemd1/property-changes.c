@@ -135,6 +135,15 @@ static int read_all(sd_bus_message *message, UnitKind kind, int is_new, pid_t ca
         return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
+int property_fail_size(sd_bus_error *error)
+{
+        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                 "Failed to set unit properties: a list takes %d bytes, of devices "
+                                 "with limits %d: leave some out, or make it anew with an empty "
+                                 "list before.",
+                                 PROPERTY_LISTS_MAX, PROPERTY_DISKS_MAX);
+}
+
 int property_changes_read(sd_bus_message *message, UnitKind kind, int is_new, pid_t caller,
                           PropertyChanges *ret, sd_bus_error *error)
 {
@@ -148,6 +157,8 @@ int property_changes_read(sd_bus_message *message, UnitKind kind, int is_new, pi
         property_changes_done(&changes);
         if (sd_bus_error_is_set(error))
                 return r;
+        if (r == -E2BIG)
+                return property_fail_size(error);
         return sd_bus_error_set_errnof(
                 error, -r,
                 r == -ENXIO ? "Failed to set unit properties: Unexpected message contents"

@@ -63,14 +63,15 @@ typedef struct Pids {
         Hash seen;
 } Pids;
 
-static int pids_put(Pids *pids, pid_t pid)
+static int pids_put(Pids *pids, pid_t pid, sd_bus_error *error)
 {
         int r = 0;
 
         if (hash_get(&pids->seen, (uint64_t)pid))
                 return 0;
         if (pids->n >= PROPERTY_PIDS_MAX)
-                return -E2BIG;
+                return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                         "More than %d processes in one call.", PROPERTY_PIDS_MAX);
         r = array_reserve(&pids->items, &pids->allocated, pids->n + 1, sizeof(*pids->items));
         if (r >= 0)
                 r = hash_put(&pids->seen, (uint64_t)pid, pids);
@@ -93,7 +94,7 @@ static int read_pids(sd_bus_message *message, pid_t caller, Pids *pids, sd_bus_e
                         return -ENODATA; /* the bus does not say who calls */
                 r = check_pid(pid, error);
                 if (r >= 0)
-                        r = pids_put(pids, pid);
+                        r = pids_put(pids, pid, error);
         }
         return r < 0 ? r : (int)(size / sizeof(*list));
 }
@@ -203,7 +204,7 @@ int pidfds_add(PropertyChanges *changes, sd_bus_message *message, sd_bus_error *
                 if (r >= 0)
                         r = keep_pidfd(changes, pidfd);
                 if (r >= 0)
-                        r = pids_put(&pids, pid);
+                        r = pids_put(&pids, pid, error);
         }
         pids_end(changes, &pids);
         if (r >= 0)

@@ -17,6 +17,7 @@ enum {
 enum {
         PROPERTY_VALUE_CLEAR = 1 << 0,  /* an empty list came first: what was there before goes */
         PROPERTY_LISTS_MAX = 64 * 1024, /* bytes that one list may hold */
+        PROPERTY_DISKS_MAX = 128,       /* in one list of limits: each is looked for in the others */
         PROPERTY_CALL_MAX = 4096,       /* properties that one call may give */
         PROPERTY_PIDS_MAX = 65536,
 };

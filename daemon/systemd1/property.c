@@ -317,6 +317,18 @@ static int list_fill(const Property *row, const PropertyValue *old, const Proper
         return r < 0 ? r : q;
 }
 
+static int has_too_many_disks(const Property *row, const PropertyValue *list)
+{
+        Cursor cursor = cursor_of(list), element;
+        unsigned n = 0;
+
+        if (!streq(property_given(row), "a(st)"))
+                return 0;
+        while (next_element(row, &cursor, &element))
+                n++;
+        return n > PROPERTY_DISKS_MAX;
+}
+
 static int list_merge(const Property *row, const PropertyValue *old, const PropertyValue *added,
                       PropertyValue *ret)
 {
@@ -331,6 +343,8 @@ static int list_merge(const Property *row, const PropertyValue *old, const Prope
         if (!list.data)
                 return -ENOMEM;
         r = list_fill(row, old, added, &list);
+        if (r >= 0 && has_too_many_disks(row, &list))
+                r = -E2BIG;
         if (r < 0)
                 free(list.data);
         else

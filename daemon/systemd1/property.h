@@ -64,6 +64,8 @@ typedef struct PropertyChanges {
 } PropertyChanges;
 void property_changes_done(PropertyChanges *changes);
 
+/* The words for -E2BIG of property_set_merge(): LimitsExceeded. Returns < 0. */
+int property_fail_size(sd_bus_error *error);
 /*
  * Reads a(sv) at the message's position. `is_new`: StartTransientUnit (else SetUnitProperties).
  * `caller`: pid behind a 0 in PIDs. Pids are checked here: alive, no kernel thread, not 1, not the

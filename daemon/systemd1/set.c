@@ -87,6 +87,8 @@ static int set_commit(Request *request)
         if (property_set_is_empty(&call->changes.set))
                 return request_reply(request, NULL);
         r = property_set_merge(&unit->properties, &call->changes);
+        if (r == -E2BIG)
+                return property_fail_size(&request->bus_error);
         if (r >= 0)
                 r = property_set_copy(&unit->properties, &call->set);
         if (r < 0)

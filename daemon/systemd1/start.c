@@ -406,7 +406,7 @@ static int add_unit(Request *request, Face *face, StartCall *call, Unit **ret)
                 r = unit_ref(unit, request->client->name);
         if (r < 0) {
                 unit_collect(unit);
-                return r;
+                return r == -E2BIG ? property_fail_size(&request->bus_error) : r;
         }
         unit->flags |= UNIT_TRANSIENT;
         *ret = unit;

@@ -259,7 +259,7 @@ static void test_empty_call(void **state)
 
 static void test_too_many(void **state)
 {
-        _cleanup_(call_freep) Call *many = call_new(), *large = call_new();
+        _cleanup_(call_freep) Call *many = call_new(), *large = call_new(), *disks = call_new();
 
         for (unsigned i = 0; i <= PROPERTY_CALL_MAX; i++)
                 call_add(many, "CPUAccounting", "b", 1);
@@ -272,7 +272,19 @@ static void test_too_many(void **state)
                 call_add(large, "DeviceAllow", "a(ss)", 1, path, "rw");
         }
         assert_refused(large, UNIT_SCOPE, 0,
-                       "System.Error.E2BIG: " FAILED "Argument list too long");
+                       SD_BUS_ERROR_LIMITS_EXCEEDED
+                       ": " FAILED "a list takes 65536 bytes, of devices with limits 128: leave some "
+                       "out, or make it anew with an empty list before.");
+        for (unsigned i = 0; i <= PROPERTY_DISKS_MAX; i++) {
+                char number[16];
+
+                (void)snprintf(number, sizeof(number), "8:%u", i);
+                call_add(disks, "IOReadIOPSMax", "a(st)", 1, number, UINT64_C(1));
+        }
+        assert_refused(disks, UNIT_SCOPE, 0,
+                       SD_BUS_ERROR_LIMITS_EXCEEDED
+                       ": " FAILED "a list takes 65536 bytes, of devices with limits 128: leave some "
+                       "out, or make it anew with an empty list before.");
 }
 
 /* ---- pids ---- */
