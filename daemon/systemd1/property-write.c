@@ -265,23 +265,47 @@ static int write_device_weight(Writer *writer, const Property *row)
         return r;
 }
 
-/* What a row of limits says of a device, by whatever names. */
-static uint64_t limit_of(const PropertySet *set, unsigned id, const char *path, const char *number)
+/* A list of limits with its disks looked up, once. */
+typedef struct Disk {
+        const char *path;
+        uint64_t limit;
+        char number[24]; /* "": there is no such disk */
+} Disk;
+typedef struct Disks {
+        Disk *items;
+        size_t n, allocated;
+} Disks;
+
+static int look_up_disks(const PropertySet *set, unsigned id, Disks *ret)
 {
         Cursor cursor = cursor_of(property_set_find(set, id));
-        uint64_t limit = UINT64_MAX;
 
         while (cursor_has(&cursor)) {
-                const char *other = cursor_text(&cursor);
-                uint64_t value = cursor_number(&cursor, 't');
                 unsigned major_, minor_;
-                char other_number[32] = "";
+                Disk *disk;
+                int r = array_reserve(&ret->items, &ret->allocated, ret->n + 1,
+                                      sizeof(*ret->items));
 
-                if (!streq(path, other) && device_number(other, &major_, &minor_) >= 0)
-                        (void)snprintf(other_number, sizeof(other_number), "%u:%u", major_, minor_);
-                if (streq(path, other) || streq(number, other_number))
-                        limit = min_u64(limit, value);
+                if (r < 0)
+                        return r;
+                disk = &ret->items[ret->n++];
+                disk->path = cursor_text(&cursor);
+                disk->limit = cursor_number(&cursor, 't');
+                disk->number[0] = '\0';
+                if (device_number(disk->path, &major_, &minor_) >= 0)
+                        (void)snprintf(disk->number, sizeof(disk->number), "%u:%u", major_, minor_);
         }
+        return 0;
+}
+
+/* What is said of a disk, by whatever names. */
+static uint64_t limit_of(const Disks *disks, const char *number)
+{
+        uint64_t limit = UINT64_MAX;
+
+        for (size_t i = 0; i < disks->n; i++)
+                if (streq(disks->items[i].number, number))
+                        limit = min_u64(limit, disks->items[i].limit);
         return limit;
 }
 
@@ -300,34 +324,48 @@ static int has_write(const Writer *writer, unsigned attr, const char *number)
         return 0;
 }
 
-/* All four keys each time: what was not given is "max". */
-static int write_io_max(Writer *writer, const Property *row)
+enum { N_LIMITS = 4 }; /* rbps, wbps, riops, wiops */
+
+static int write_limits(Writer *writer, const Property *row, const Disks disks[static N_LIMITS])
 {
-        static const unsigned v2[] = { PROP_IO_READ_BANDWIDTH_MAX, PROP_IO_WRITE_BANDWIDTH_MAX,
-                                       PROP_IO_READ_IOPS_MAX, PROP_IO_WRITE_IOPS_MAX };
-        static const unsigned v1[] = { PROP_BLOCK_IO_READ_BANDWIDTH,
-                                       PROP_BLOCK_IO_WRITE_BANDWIDTH };
         Cursor cursor = named_entries(writer, row);
         int r = 0;
 
-        if (is_block_io(row) && !uses_block_io(writer->set))
-                return 0;
         while (r >= 0 && cursor_has(&cursor)) {
-                const char *path = cursor_text(&cursor);
-                char number[32], b[4][24];
-                const char *texts[4] = { "max", "max", "max", "max" };
+                const char *path = cursor_text(&cursor), *texts[N_LIMITS];
+                char number[32], buffers[N_LIMITS][24];
 
                 (void)cursor_number(&cursor, 't');
                 if (resolve(row, path, number) < 0 || has_write(writer, ATTR_IO_MAX, number))
                         continue;
-                for (size_t i = 0; i < (is_block_io(row) ? ELEMENTSOF(v1) : ELEMENTSOF(v2)); i++)
-                        texts[i] =
-                                format_limit(limit_of(writer->set, is_block_io(row) ? v1[i] : v2[i],
-                                                      path, number),
-                                             b[i]);
+                for (size_t i = 0; i < N_LIMITS; i++)
+                        texts[i] = format_limit(limit_of(&disks[i], number), buffers[i]);
                 r = add_write(writer, ATTR_IO_MAX, "%s rbps=%s wbps=%s riops=%s wiops=%s", number,
                               texts[0], texts[1], texts[2], texts[3]);
         }
+        return r;
+}
+
+/* All four keys each time: what was not given is "max". */
+static int write_io_max(Writer *writer, const Property *row)
+{
+        static const unsigned v2[N_LIMITS] = { PROP_IO_READ_BANDWIDTH_MAX,
+                                               PROP_IO_WRITE_BANDWIDTH_MAX, PROP_IO_READ_IOPS_MAX,
+                                               PROP_IO_WRITE_IOPS_MAX };
+        static const unsigned v1[] = { PROP_BLOCK_IO_READ_BANDWIDTH,
+                                       PROP_BLOCK_IO_WRITE_BANDWIDTH };
+        const unsigned *ids = is_block_io(row) ? v1 : v2;
+        Disks disks[N_LIMITS] = { 0 };
+        int r = 0;
+
+        if (is_block_io(row) && !uses_block_io(writer->set))
+                return 0;
+        for (size_t i = 0; r >= 0 && i < (is_block_io(row) ? ELEMENTSOF(v1) : N_LIMITS); i++)
+                r = look_up_disks(writer->set, ids[i], &disks[i]);
+        if (r >= 0)
+                r = write_limits(writer, row, disks);
+        for (size_t i = 0; i < N_LIMITS; i++)
+                free(disks[i].items);
         return r;
 }
 

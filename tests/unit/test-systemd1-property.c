@@ -260,6 +260,18 @@ static void test_io_limits(void **state)
         assert_set(fourth, &set, "io.max=7:252 rbps=1 wbps=max riops=max wiops=max");
 }
 
+/* One disk, whatever it is called; the lower of two limits counts. */
+static void test_disk_of_many_names(void **state)
+{
+        _cleanup_(call_freep) Call *call = call_new();
+        _cleanup_(set_donep) PropertySet set = { 0 };
+
+        call_add(call, "IOReadBandwidthMax", "a(st)", 2, "7:250", UINT64_C(1000), "/dev/block/7:250",
+                 UINT64_C(500));
+        call_add(call, "IOWriteIOPSMax", "a(st)", 1, "/dev/block/7:250", UINT64_C(9));
+        assert_set(call, &set, "io.max=7:250 rbps=500 wbps=max riops=max wiops=9");
+}
+
 static void test_device_weights(void **state)
 {
         _cleanup_(set_donep) PropertySet set = { 0 };
@@ -535,6 +547,7 @@ int main(void)
                 cmocka_unit_test(test_masks),
                 cmocka_unit_test(test_mask_of_too_many),
                 cmocka_unit_test(test_io_limits),
+                cmocka_unit_test(test_disk_of_many_names),
                 cmocka_unit_test(test_device_weights),
                 cmocka_unit_test(test_block_io),
                 cmocka_unit_test(test_device_numbers),
