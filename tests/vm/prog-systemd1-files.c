@@ -301,10 +301,18 @@ static const char *sought;
 
 static int is_sought(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-        return type == FTW_D && streq(path + ftw->base, sought);
+        _cleanup_(closep) int fd = -EBADF;
+        _cleanup_(freep) char *events = NULL;
+        size_t size;
+
+        if (type != FTW_D || !streq(path + ftw->base, sought))
+                return 0;
+        fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+        return fd >= 0 && read_file_at(fd, "cgroup.events", 4096, &events, &size) >= 0 &&
+               strstr(events, "populated 0");
 }
 
-int group_is_anywhere(const char *name)
+int group_lies_about(const char *name)
 {
         sought = name;
         return nftw(options.root, is_sought, 32, FTW_PHYS) > 0;

@@ -93,14 +93,22 @@ static void say_job_end(const char *job)
                 say("job ended %zu times", listener_count(job));
 }
 
+/* The directory of a dead unit may go a moment after the unit. */
+static int is_cleared(void *data)
+{
+        return !group_lies_about(data);
+}
+
 /* Job path in the reply, then its end, then what the groups look like. */
-static int run_job(sd_bus *bus, sd_bus_message *m)
+static int run_job(sd_bus *bus, sd_bus_message *m, const char *stopped)
 {
         _cleanup_(sd_bus_message_unrefp_) sd_bus_message *call = m, *reply = bus_call(bus, m);
 
         if (reply) {
                 remember_job(reply);
                 say_job_end(last_job);
+                if (stopped)
+                        (void)wait_until(is_cleared, (char *)stopped);
         }
         files_look(1);
         return reply != NULL;
@@ -116,7 +124,7 @@ static void verb_start(Words *w)
         (void)sd_bus_message_append_basic(m, 's', words_need(w, "a mode"));
         message_append_properties(m, w);
         (void)sd_bus_message_append(m, "a(sa(sv))", 0);
-        (void)run_job(bus, m);
+        (void)run_job(bus, m, NULL);
 }
 
 /* stop UNIT [MODE] */
@@ -127,7 +135,7 @@ static void verb_stop(Words *w)
         const char *unit = words_need(w, "a unit"), *mode = words_next(w);
 
         (void)sd_bus_message_append(m, "ss", unit, mode ? mode : "replace");
-        (void)run_job(bus, m);
+        (void)run_job(bus, m, unit);
 }
 
 static void set_properties(const char *unit, Words *w)
@@ -206,15 +214,10 @@ static void verb_new(Words *w)
         (void)sd_bus_message_append(m, "ss", unit, "fail");
         message_append_properties(m, &with);
         (void)sd_bus_message_append(m, "a(sa(sv))", 0);
-        if (run_job(bus, m))
+        if (run_job(bus, m, NULL))
                 say_property(unit, name);
         clean_up();
         files_look(0);
-}
-
-static int is_nowhere(void *data)
-{
-        return !group_is_anywhere(data);
 }
 
 /* gone UNIT…: waits until it is not loaded any more */
@@ -224,7 +227,7 @@ static void verb_gone(Words *w)
 
         while ((unit = words_next(w))) {
                 wait_gone(unit);
-                (void)wait_until(is_nowhere, (char *)unit);
+                (void)wait_until(is_cleared, (char *)unit);
         }
         listener_sync();
         files_look(1);

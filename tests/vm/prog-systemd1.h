@@ -105,7 +105,7 @@ void files_in_shares(int on); /* numbers are told as shares of the machine */
 void files_forget(void);
 void files_disable(void); /* in a child that may not look */
 int group_exists(const char *path);
-int group_is_anywhere(const char *name); /* whose last part is that */
+int group_lies_about(const char *name); /* an empty one, whose last part is that */
 void groups_remove_ours(void);
 int group_write(const char *path, const char *file, const char *text);
 
