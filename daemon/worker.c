@@ -2,6 +2,7 @@
 /* A pool of threads whose results come back to the event loop. */
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 
@@ -15,12 +16,12 @@ typedef struct TaskList {
 
 struct Pool {
         pthread_mutex_t lock; /* of what follows */
-        pthread_cond_t work;
         TaskList queues[TASK_LANE_MAX_], ended;
         size_t n_idle, n_threads, n_queued;
         size_t n_waits; /* threads that are at a task that waits */
         int stopping;
 
+        sem_t work; /* idle threads wait here; a condition would cost two more system calls a task */
         size_t n_active; /* the loop's own */
         unsigned max_threads;
         int event_fd;
@@ -87,7 +88,9 @@ static void *thread_main(void *userdata)
         for (;;) {
                 while (!(task = take_task(pool)) && !pool->stopping) {
                         pool->n_idle++;
-                        pthread_cond_wait(&pool->work, &pool->lock);
+                        pthread_mutex_unlock(&pool->lock);
+                        (void)sem_wait(&pool->work); /* for nothing now and then: no harm */
+                        pthread_mutex_lock(&pool->lock);
                         pool->n_idle--;
                 }
                 if (!task)
@@ -145,7 +148,7 @@ int pool_new(sd_event *event, unsigned max_threads, Pool **ret)
         pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
         pthread_mutex_init(&pool->lock, &attributes);
         pthread_mutexattr_destroy(&attributes);
-        pthread_cond_init(&pool->work, NULL);
+        (void)sem_init(&pool->work, 0, 0);
         pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r = pool->event_fd < 0
                     ? -errno
@@ -175,9 +178,10 @@ static int start_thread(Pool *pool)
 
 int pool_submit(Pool *pool, Task *task)
 {
-        int r = 0;
+        int is_idle, r = 0;
 
         pthread_mutex_lock(&pool->lock);
+        is_idle = pool->n_idle > 0;
         if (pool->n_idle <= pool->n_queued && pool->n_threads < pool->max_threads)
                 r = start_thread(pool);
         if (pool->n_threads > 0) {
@@ -187,8 +191,9 @@ int pool_submit(Pool *pool, Task *task)
                 r = 0;
         }
         pthread_mutex_unlock(&pool->lock);
-        if (r >= 0)
-                pthread_cond_signal(&pool->work);
+        /* those at work, and new ones, look before they wait */
+        if (r >= 0 && is_idle)
+                (void)sem_post(&pool->work);
         return r;
 }
 
@@ -231,13 +236,14 @@ int pool_free(Pool *pool)
                 return 0;
         pthread_mutex_lock(&pool->lock);
         pool->stopping = 1;
-        pthread_cond_broadcast(&pool->work);
         pthread_mutex_unlock(&pool->lock);
+        for (size_t i = 0; i < pool->n_threads; i++)
+                (void)sem_post(&pool->work);
         for (size_t i = 0; i < pool->n_threads; i++)
                 (void)pthread_join(pool->threads[i], NULL);
         sd_event_source_unref(pool->io);
         safe_close(pool->event_fd);
-        pthread_cond_destroy(&pool->work);
+        (void)sem_destroy(&pool->work);
         pthread_mutex_destroy(&pool->lock);
         free(pool);
         return 1;
