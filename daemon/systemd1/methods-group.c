@@ -42,17 +42,27 @@ static int fail_attach(Request *request, int r)
         return r;
 }
 
-/* A caller who is not root may move what is his into what is his. */
-static int check_owner(Request *request, const AttachCall *call, pid_t pid)
+static int read_uid(pid_t pid, uid_t *ret)
 {
         struct stat st;
         char path[32];
 
         (void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
         if (stat(path, &st) < 0)
+                return -ESRCH;
+        *ret = st.st_uid;
+        return 0;
+}
+
+/* A caller who is not root may move what is his into what is his. */
+static int check_owner(Request *request, const AttachCall *call, pid_t pid)
+{
+        uid_t uid;
+
+        if (read_uid(pid, &uid) < 0)
                 return face_fail(request, SD_BUS_ERROR_UNIX_PROCESS_ID_UNKNOWN,
                                  "Process with ID %d does not exist.", (int)pid);
-        if (st.st_uid != request->uid)
+        if (uid != request->uid)
                 return face_fail(request, SD_BUS_ERROR_ACCESS_DENIED,
                                  "Process %d not owned by client's UID. Refusing.", (int)pid);
         if (call->owner != request->uid)
@@ -80,14 +90,19 @@ static int open_procs(const Request *request, const AttachCall *call)
 }
 
 /* Sorted out on the way: those that somebody else has to move. */
-static int write_pids(AttachCall *call, int procs_fd)
+static int write_pids(const Request *request, AttachCall *call, int procs_fd)
 {
         int r = 0;
 
         for (size_t i = 0; i < call->n_pids; i++) {
                 char text[16];
                 int length = snprintf(text, sizeof(text), "%d\n", (int)call->pids[i]);
+                uid_t uid;
 
+                /* it may have ended since all were checked, and the number be another's */
+                if (!uid_is_master(request->uid) &&
+                    (read_uid(call->pids[i], &uid) < 0 || uid != request->uid))
+                        continue;
                 if (write(procs_fd, text, (size_t)length) >= 0 || errno == ESRCH)
                         continue;
                 if (call->outside && (errno == EACCES || errno == EPERM || errno == ENOENT))
@@ -109,7 +124,7 @@ static int attach_work(Request *request)
         if (r < 0)
                 return r;
         fd = open_procs(request, call);
-        r = fd < 0 ? fd : write_pids(call, fd);
+        r = fd < 0 ? fd : write_pids(request, call, fd);
         return r < 0 ? fail_attach(request, r) : 0;
 }
 
