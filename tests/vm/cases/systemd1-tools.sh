@@ -20,7 +20,7 @@ tool() {
 }
 
 is_active() {
-        [ "$(tool systemctl is-active "$1")" = active ]
+        tool systemctl is-active "$1" >active 2>&1 && [ "$(cat active)" = active ]
 }
 
 is_dead() {
@@ -36,7 +36,7 @@ start_scope() {
         wait_for 20 test -s "$TMPDIR/pid"
         PID=$(cat "$TMPDIR/pid")
         rm "$TMPDIR/pid"
-        assert_in "$(cat "$TMPDIR/run.log")" "Running scope as unit: $_unit" "what systemd-run says"
+        assert_in "$(cat "$TMPDIR/run.log")" "as unit: $_unit" "what systemd-run says"
 }
 
 look_at_scope() {
@@ -112,6 +112,7 @@ refuse() {
         assert_in "$(cat status)" "State: running" "systemctl status"
 }
 
+trap 'cat active "$TMPDIR/daemon.log" || true' EXIT
 printf '[Runtime]\nSystemd1=yes\nSystemdDirectory=yes\nDefaultTimeoutStop=2s\n' >face.conf
 start_daemon --config="$TMPDIR/face.conf"
 suite_enter trixie

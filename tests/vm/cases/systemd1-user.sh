@@ -62,6 +62,7 @@ user_unit_is() {
         [ "$(as_user systemctl --user is-active "$1")" = "$2" ]
 }
 
+trap 'cat "$TMPDIR/user.log" "$TMPDIR/daemon.log" || true' EXIT
 mkdir -p /tmp/home $XDG_RUNTIME_DIR
 chown 1000:1000 /tmp/home $XDG_RUNTIME_DIR
 chmod 700 $XDG_RUNTIME_DIR
@@ -137,4 +138,3 @@ assert_eq "$(cat where)" $HOME_GROUP/app.slice/run.scope
 kill "$(pgrep -u 1000 chargehandd)"
 wait "$USER_DAEMON" || true
 stop_daemon
-cat "$TMPDIR/user.log" "$TMPDIR/daemon.log"
