@@ -418,8 +418,8 @@ static int start_commit(Request *request)
         Face *face = face_of(request);
         StartCall *call = request->data;
         char path[UNIT_JOB_PATH_MAX];
-        UnitJob *job;
-        Unit *unit;
+        UnitJob *job = NULL;
+        Unit *unit = NULL;
         int r;
 
         r = check_exists(request, face, call->name);
