@@ -8,6 +8,7 @@
 #include "control.h"
 #include "error.h"
 #include "life.h"
+#include "start.h"
 #include "systemd1-names.h"
 #include "util.h"
 
@@ -42,24 +43,12 @@ static int fail_attach(Request *request, int r)
         return r;
 }
 
-static int read_uid(pid_t pid, uid_t *ret)
-{
-        struct stat st;
-        char path[32];
-
-        (void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-        if (stat(path, &st) < 0)
-                return -ESRCH;
-        *ret = st.st_uid;
-        return 0;
-}
-
 /* A caller who is not root may move what is his into what is his. */
 static int check_owner(Request *request, const AttachCall *call, pid_t pid)
 {
         uid_t uid;
 
-        if (read_uid(pid, &uid) < 0)
+        if (start_read_uid(pid, &uid) < 0)
                 return face_fail(request, SD_BUS_ERROR_UNIX_PROCESS_ID_UNKNOWN,
                                  "Process with ID %d does not exist.", (int)pid);
         if (uid != request->uid)
@@ -97,11 +86,8 @@ static int write_pids(const Request *request, AttachCall *call, int procs_fd)
         for (size_t i = 0; i < call->n_pids; i++) {
                 char text[16];
                 int length = snprintf(text, sizeof(text), "%d\n", (int)call->pids[i]);
-                uid_t uid;
 
-                /* it may have ended since all were checked, and the number be another's */
-                if (!uid_is_master(request->uid) &&
-                    (read_uid(call->pids[i], &uid) < 0 || uid != request->uid))
+                if (!start_may_move(request->uid, call->pids[i]))
                         continue;
                 if (write(procs_fd, text, (size_t)length) >= 0 || errno == ESRCH)
                         continue;

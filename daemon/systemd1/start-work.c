@@ -311,12 +311,33 @@ static int remember_outside(Start *start, pid_t pid)
         return 0;
 }
 
+int start_read_uid(pid_t pid, uid_t *ret)
+{
+        struct stat st;
+        char path[32];
+
+        (void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+        if (stat(path, &st) < 0)
+                return -ESRCH;
+        *ret = st.st_uid;
+        return 0;
+}
+
+int start_may_move(uint32_t caller, pid_t pid)
+{
+        uid_t uid;
+
+        return uid_is_master(caller) || (start_read_uid(pid, &uid) >= 0 && uid == caller);
+}
+
 /* 0; -ENODEV: the group was removed under us. */
 static int attach_one(Start *start, int procs_fd, pid_t pid)
 {
         char text[16];
         int length = snprintf(text, sizeof(text), "%d\n", (int)pid);
 
+        if (!start_may_move(start->unit->owner, pid))
+                return 0;
         if (write(procs_fd, text, (size_t)length) >= 0) {
                 start->n_attached++;
                 return 0;

@@ -35,6 +35,12 @@ typedef struct Start {
         uint64_t oom_kills;
 } Start;
 
+/* Any thread: the uid that a process runs under. -ESRCH. */
+int start_read_uid(pid_t pid, uid_t *ret);
+/* Right before a process is moved for a caller: it may have ended since all were checked, and its
+ * number be another's. */
+int start_may_move(uint32_t caller, pid_t pid);
+
 /* Any thread: the task's run(). */
 void start_run(Task *task);
 void start_free(Start *start);

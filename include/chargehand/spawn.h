@@ -59,7 +59,8 @@ typedef struct ch_spawned {
  * what OpenGroup of the bus gave, any fd of the directory. `options` may be NULL.
  *
  * Returns 0 once the program runs: what goes wrong up to and including execve(2) is an error of this call, and
- * no child is left then. Blocks as long as execve does, and for the fork and write up to some tens of ms. Any
+ * no child is left then. Blocks as long as execve does, for the fork and write up to some tens of ms, and in a
+ * frozen group until somebody thaws it. Any
  * thread; needs no state of the caller's but that nobody else waits for the child (wait(-1), SIGCHLD ignored:
  * then errors are still told, but the pid may be gone).
  *
