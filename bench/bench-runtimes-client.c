@@ -48,7 +48,8 @@ pid_t fork_sleeper(void)
 
 void unit_name(const Unit *unit, char *ret, size_t size)
 {
-        snprintf(ret, size, "bench-%u-%u-%u.scope", (unsigned)getpid(), unit->generation, unit->index);
+        snprintf(ret, size, "bench-%u-%u-%u.scope", (unsigned)getpid(), unit->generation,
+                 unit->index);
 }
 
 sd_bus_message *client_call(Client *client, sd_bus_message *m)
@@ -58,7 +59,8 @@ sd_bus_message *client_call(Client *client, sd_bus_message *m)
         int r = sd_bus_call(client->bus, m, CALL_USEC, &error, &reply);
 
         if (r < 0)
-                fprintf(stderr, "bench-runtimes: %s: %s: %s\n", sd_bus_message_get_member(m), error.name, error.message);
+                fprintf(stderr, "bench-runtimes: %s: %s: %s\n", sd_bus_message_get_member(m),
+                        error.name, error.message);
         must(r, "call");
         sd_bus_error_free(&error);
         sd_bus_message_unref(m);
@@ -111,8 +113,8 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
 
         (void)error;
         must(sd_bus_message_read(m, "uoss", &id, &object, &name, &result), "reading JobRemoved");
-        if (sscanf(name, "bench-%u-%u-%u.scope", &pid, &generation, &index) != 3 || pid != (uint32_t)getpid() ||
-            index >= client->n_units)
+        if (sscanf(name, "bench-%u-%u-%u.scope", &pid, &generation, &index) != 3 ||
+            pid != (uint32_t)getpid() || index >= client->n_units)
                 return 0; /* somebody else's */
         unit = &client->units[index];
         if (unit->generation != generation || unit->removed == id) {
@@ -131,9 +133,11 @@ static void find_daemon(Client *client)
         sd_bus_creds *creds;
 
         if (client->is_peer)
-                must(sd_bus_get_owner_creds(client->bus, SD_BUS_CREDS_PID, &creds), "the daemon's pid");
+                must(sd_bus_get_owner_creds(client->bus, SD_BUS_CREDS_PID, &creds),
+                     "the daemon's pid");
         else
-                must(sd_bus_get_name_creds(client->bus, SYSTEMD_NAME, SD_BUS_CREDS_PID, &creds), SYSTEMD_NAME);
+                must(sd_bus_get_name_creds(client->bus, SYSTEMD_NAME, SD_BUS_CREDS_PID, &creds),
+                     SYSTEMD_NAME);
         must(sd_bus_creds_get_pid(creds, &client->daemon), "the daemon's pid");
         sd_bus_creds_unref(creds);
 }
@@ -151,8 +155,8 @@ void client_open(Client *client)
                 must(sd_bus_start(client->bus), client->address);
         } else
                 must(sd_bus_open_system(&client->bus), "the system bus");
-        must(sd_bus_match_signal(client->bus, NULL, sender, SYSTEMD_PATH, SYSTEMD_MANAGER, "JobRemoved", on_job_removed,
-                                 client),
+        must(sd_bus_match_signal(client->bus, NULL, sender, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                 "JobRemoved", on_job_removed, client),
              "match of JobRemoved");
         find_daemon(client);
 }
@@ -184,12 +188,14 @@ static void submit(Client *client, JobKind kind, Unit *unit)
         unit->removed = 0;
         unit->finished = false;
         unit->begin = now_nsec();
-        must(sd_bus_message_new_method_call(client->bus, &m, SYSTEMD, kind == JOB_START ? "StartTransientUnit" : "StopUnit"),
+        must(sd_bus_message_new_method_call(client->bus, &m, SYSTEMD,
+                                            kind == JOB_START ? "StartTransientUnit" : "StopUnit"),
              "message");
         if (kind == JOB_START)
-                must(sd_bus_message_append(m, "ssa(sv)a(sa(sv))", name, "fail", 4, "PIDs", "au", 1, (uint32_t)unit->pid,
-                                           "Delegate", "b", 1, "MemoryMax", "t", UINT64_C(1) << 30, "TasksMax", "t",
-                                           UINT64_C(1000), 0),
+                must(sd_bus_message_append(m, "ssa(sv)a(sa(sv))", name, "fail", 4, "PIDs", "au", 1,
+                                           (uint32_t)unit->pid, "Delegate", "b", 1, "MemoryMax",
+                                           "t", UINT64_C(1) << 30, "TasksMax", "t", UINT64_C(1000),
+                                           0),
                      "StartTransientUnit");
         else
                 must(sd_bus_message_append(m, "ss", name, "replace"), "StopUnit");
@@ -215,7 +221,8 @@ void client_jobs(Client *client, JobKind kind, size_t first, size_t n, size_t wi
                         continue;
                 }
                 if (now_nsec() - heard > LOST_NSEC) {
-                        fprintf(stderr, "bench-runtimes: %zu of %zu jobs never ended\n", n - client->finished, n);
+                        fprintf(stderr, "bench-runtimes: %zu of %zu jobs never ended\n",
+                                n - client->finished, n);
                         exit(EXIT_FAILURE);
                 }
                 must(sd_bus_wait(client->bus, 1000000), "the bus");

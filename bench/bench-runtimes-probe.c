@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a daemon uses and says while bench-runtimes keeps it busy: CPU, memory, fds, system calls, messages; and the bare
- * service that it is compared with. */
+/* What a daemon uses and says while bench-runtimes keeps it busy: CPU, memory, fds, system calls,
+ * messages; and the bare service that it is compared with. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,7 +32,8 @@ uint64_t cpu_nsec(pid_t pid)
         return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* The sum that the kernel makes here is exact; RssAnon of status lags by what each CPU has not yet added. */
+/* The sum that the kernel makes here is exact; RssAnon of status lags by what each CPU has not yet
+ * added. */
 uint64_t anonymous_bytes(pid_t pid)
 {
         char path[64], line[256];
@@ -77,7 +78,8 @@ void settle(pid_t pid)
         }
 }
 
-/* Forked for a time: ends by SIGTERM with a summary in the file. SIGCHLD is ignored here, so waitpid waits for all. */
+/* Forked for a time: ends by SIGTERM with a summary in the file. SIGCHLD is ignored here, so
+ * waitpid waits for all. */
 static void wait_for_end(Tracer *tracer, int signo)
 {
         (void)kill(tracer->pid, signo);
@@ -140,7 +142,8 @@ void strace_begin(Tracer *tracer, pid_t pid)
         must(tracer->pid < 0 ? -errno : 0, "fork");
         if (tracer->pid == 0) {
                 (void)signal(SIGCHLD, SIG_DFL);
-                execlp("strace", "strace", "-qq", "-f", "-c", "-U", "calls,name", "-o", tracer->path, "-p", number, NULL);
+                execlp("strace", "strace", "-qq", "-f", "-c", "-U", "calls,name", "-o",
+                       tracer->path, "-p", number, NULL);
                 must(-errno, "strace");
         }
         while (tracer_of(pid) == 0) {
@@ -167,8 +170,11 @@ static void count(Count *counts, size_t n_counts, sd_bus_message *m)
         uint8_t type;
 
         (void)sd_bus_message_get_type(m, &type);
-        snprintf(name, sizeof(name), "%s", type == SD_BUS_MESSAGE_METHOD_RETURN ? "reply" :
-                                           type == SD_BUS_MESSAGE_METHOD_ERROR ? "error" : member ? member : "unknown");
+        snprintf(name, sizeof(name), "%s",
+                 type == SD_BUS_MESSAGE_METHOD_RETURN  ? "reply"
+                 : type == SD_BUS_MESSAGE_METHOD_ERROR ? "error"
+                 : member                              ? member
+                                                       : "unknown");
         for (Count *slot = counts; slot < counts + n_counts; slot++)
                 if (slot->n == 0 || strcmp(slot->name, name) == 0) {
                         snprintf(slot->name, sizeof(slot->name), "%s", name);
@@ -177,7 +183,8 @@ static void count(Count *counts, size_t n_counts, sd_bus_message *m)
                 }
 }
 
-/* Counts what the daemon gets and sends until SIGTERM. A monitor is told everything and may say nothing. */
+/* Counts what the daemon gets and sends until SIGTERM. A monitor is told everything and may say
+ * nothing. */
 static _Noreturn void monitor(const char *path, const char *address, const char *owner, int ready)
 {
         Count counts[64] = { { .n = 0 } };
@@ -190,8 +197,9 @@ static _Noreturn void monitor(const char *path, const char *address, const char 
         must(sd_bus_set_bus_client(bus, 1), "monitor");
         must(sd_bus_set_monitor(bus, 1), "monitor");
         must(sd_bus_start(bus), "monitor");
-        must(sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring",
-                                "BecomeMonitor", NULL, NULL, "asu", 0, 0),
+        must(sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                "org.freedesktop.DBus.Monitoring", "BecomeMonitor", NULL, NULL,
+                                "asu", 0, 0),
              "BecomeMonitor");
         must(write(ready, "1", 1) < 0 ? -errno : 0, "pipe");
         while (!ended) {
@@ -200,7 +208,8 @@ static _Noreturn void monitor(const char *path, const char *address, const char 
 
                 must(r, "monitor");
                 if (m) {
-                        const char *from = sd_bus_message_get_sender(m), *to = sd_bus_message_get_destination(m);
+                        const char *from = sd_bus_message_get_sender(m),
+                                   *to = sd_bus_message_get_destination(m);
 
                         if ((from && strcmp(from, owner) == 0) ||
                             (to && (strcmp(to, owner) == 0 || strcmp(to, SYSTEMD_NAME) == 0)))
@@ -225,7 +234,8 @@ void monitor_begin(Tracer *tracer, Client *client)
         char byte;
 
         tracer_path(tracer);
-        must(sd_bus_get_name_creds(client->bus, SYSTEMD_NAME, SD_BUS_CREDS_UNIQUE_NAME, &creds), SYSTEMD_NAME);
+        must(sd_bus_get_name_creds(client->bus, SYSTEMD_NAME, SD_BUS_CREDS_UNIQUE_NAME, &creds),
+             SYSTEMD_NAME);
         must(sd_bus_creds_get_unique_name(creds, &owner), "unique name");
         must(sd_bus_get_address(client->bus, &address), "address");
         must(pipe(ready) < 0 ? -errno : 0, "pipe");
@@ -271,7 +281,8 @@ static _Noreturn void serve_echo(const char *address, int ready)
         must(sd_bus_set_address(bus, address), "echo");
         must(sd_bus_set_bus_client(bus, 1), "echo");
         must(sd_bus_start(bus), "echo");
-        must(sd_bus_add_object_vtable(bus, NULL, "/", "org.chargehand.Bench", echo_vtable, NULL), "echo");
+        must(sd_bus_add_object_vtable(bus, NULL, "/", "org.chargehand.Bench", echo_vtable, NULL),
+             "echo");
         must(sd_bus_get_unique_name(bus, &name), "echo");
         must(write(ready, name, strlen(name) + 1) < 0 ? -errno : 0, "pipe");
         for (;;) {

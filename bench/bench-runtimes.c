@@ -4,18 +4,17 @@
  *
  *     bench-runtimes [--bus ADDRESS | --peer ADDRESS] CASE ARG…
  *
- *     units EXISTING N           beside EXISTING scopes: N starts back to back, then N stops, and CPU of the daemon for both;
- *                                the same CPU for scopes that last; and N scopes that are stopped as soon as they are
- *                                started (at_once_…)
- *     memory N                   private memory of the daemon with N scopes and after them, per scope
- *     attach N REPEAT            AttachProcessesToUnit of N processes, back and forth
- *     raw N REPEAT DIR           the same by writes of cgroup.procs in DIR/0 and DIR/1, no bus
- *     call REPEAT                Ping and a property, beside a bare service on the same bus
- *     count N                    system calls of the daemon and messages from and to it, per start and stop
- *     storm ROUNDS N CLIENTS     N starts and stops at once by so many clients: fds and memory after each round
- *     deaths ROUNDS N            N scopes whose processes end by themselves, some at once: how long until no unit is left
- *     run REPEAT COMMAND ARG… [--- COMMAND ARG…]
- *                                programs from fork to their end, in turns; @ in an argument is the number of the run; no bus
+ *     units EXISTING N           beside EXISTING scopes: N starts back to back, then N stops, and
+ * CPU of the daemon for both; the same CPU for scopes that last; and N scopes that are stopped as
+ * soon as they are started (at_once_…) memory N                   private memory of the daemon with
+ * N scopes and after them, per scope attach N REPEAT            AttachProcessesToUnit of N
+ * processes, back and forth raw N REPEAT DIR           the same by writes of cgroup.procs in DIR/0
+ * and DIR/1, no bus call REPEAT                Ping and a property, beside a bare service on the
+ * same bus count N                    system calls of the daemon and messages from and to it, per
+ * start and stop storm ROUNDS N CLIENTS     N starts and stops at once by so many clients: fds and
+ * memory after each round deaths ROUNDS N            N scopes whose processes end by themselves,
+ * some at once: how long until no unit is left run REPEAT COMMAND ARG… [--- COMMAND ARG…] programs
+ * from fork to their end, in turns; @ in an argument is the number of the run; no bus
  *
  * Without an address it is the system bus. Prints lines `NAME VALUE`; times are medians in µs.
  */
@@ -32,10 +31,11 @@
 
 #include "bench-runtimes.h"
 
-/* So few starts between stops that "beside 0 scopes" is nearly true, and enough that most are back to back. */
-#define ROUND 8
+/* So few starts between stops that "beside 0 scopes" is nearly true, and enough that most are back
+ * to back. */
+#define ROUND   8
 #define WARM_UP 64
-#define WINDOW 64
+#define WINDOW  64
 /* Scopes that live for more than a moment, and their number */
 #define LASTING 64
 
@@ -50,7 +50,8 @@ static int by_value(const void *a, const void *b)
 static void print_times(const char *name, uint64_t *nsec, size_t n)
 {
         qsort(nsec, n, sizeof(*nsec), by_value);
-        printf("%s %.1f\n%s_min %.1f\n", name, (double)nsec[n / 2] / 1000, name, (double)nsec[0] / 1000);
+        printf("%s %.1f\n%s_min %.1f\n", name, (double)nsec[n / 2] / 1000, name,
+               (double)nsec[0] / 1000);
 }
 
 static uint64_t *new_times(size_t n)
@@ -81,7 +82,8 @@ static void cycle(Client *client, size_t first, size_t n, size_t window)
 }
 
 /* N times the client's units beyond the existing ones, ROUND at a time */
-static void measure_rounds(Client *client, size_t existing, size_t n, size_t round, const char *names[2])
+static void measure_rounds(Client *client, size_t existing, size_t n, size_t round,
+                           const char *names[2])
 {
         uint64_t *times[2] = { new_times(n), new_times(n) };
 
@@ -168,7 +170,9 @@ static void measure_attach(Client *client, char *argv[])
 
                 unit_name(&client->units[i & 1], name, sizeof(name));
                 times[i] = now_nsec();
-                must(sd_bus_message_new_method_call(client->bus, &m, SYSTEMD, "AttachProcessesToUnit"), "message");
+                must(sd_bus_message_new_method_call(client->bus, &m, SYSTEMD,
+                                                    "AttachProcessesToUnit"),
+                     "message");
                 must(sd_bus_message_append(m, "ss", name, ""), "message");
                 must(sd_bus_message_append_array(m, 'u', pids, n * sizeof(uint32_t)), "message");
                 sd_bus_message_unref(client_call(client, m));
@@ -227,8 +231,8 @@ static uint64_t ask(Client *client, const Question *question)
         sd_bus_message *m;
         uint64_t begin = now_nsec();
 
-        must(sd_bus_message_new_method_call(client->bus, &m, question->destination, question->path, question->interface,
-                                            question->member),
+        must(sd_bus_message_new_method_call(client->bus, &m, question->destination, question->path,
+                                            question->interface, question->member),
              "message");
         for (size_t i = 0; i < 2 && question->arguments[i]; i++)
                 must(sd_bus_message_append(m, "s", question->arguments[i]), "message");
@@ -241,10 +245,15 @@ static void measure_call(Client *client, char *argv[])
         size_t repeat = number(argv[0]);
         char echo[64];
         const Question questions[] = {
-                { "get", SYSTEMD_NAME, SYSTEMD_PATH, "org.freedesktop.DBus.Properties", "Get",
-                  { SYSTEMD_MANAGER, "Version" } },
-                { "ping", SYSTEMD_NAME, SYSTEMD_PATH, "org.freedesktop.DBus.Peer", "Ping", { NULL } },
-                { "echo", echo, "/", "org.chargehand.Bench", "Echo", { "257.13-1~deb13u1" } },
+                {"get",
+                 SYSTEMD_NAME,  SYSTEMD_PATH,
+                 "org.freedesktop.DBus.Properties",                   "Get",
+                 { SYSTEMD_MANAGER, "Version" }                                                     },
+                { "ping",
+                 SYSTEMD_NAME,  SYSTEMD_PATH,
+                 "org.freedesktop.DBus.Peer",                         "Ping",
+                 { NULL }                                                                           },
+                { "echo", echo, "/",          "org.chargehand.Bench", "Echo", { "257.13-1~deb13u1" }},
         };
         enum { N = sizeof(questions) / sizeof(questions[0]) };
         uint64_t *times[N];
@@ -330,7 +339,8 @@ static void measure_storm(Client *client, char *argv[])
                 printf("round%zu_ms %.1f\n", i, (double)(now_nsec() - begin) / 1e6);
                 settle(client->daemon);
                 printf("round%zu_fds %zu\n", i, open_fds(client->daemon));
-                printf("round%zu_anonymous %llu\n", i, (unsigned long long)anonymous_bytes(client->daemon));
+                printf("round%zu_anonymous %llu\n", i,
+                       (unsigned long long)anonymous_bytes(client->daemon));
         }
         printf("failed %zu\n", client->failed);
 }
@@ -341,7 +351,8 @@ static size_t count_units(Client *client)
         size_t n = 0;
         int r;
 
-        must(sd_bus_message_new_method_call(client->bus, &m, SYSTEMD, "ListUnitsByPatterns"), "message");
+        must(sd_bus_message_new_method_call(client->bus, &m, SYSTEMD, "ListUnitsByPatterns"),
+             "message");
         must(sd_bus_message_append(m, "asas", 1, "active", 1, "bench-*.scope"), "message");
         reply = client_call(client, m);
         must(sd_bus_message_enter_container(reply, 'a', "(ssssssouso)"), "list");
@@ -365,13 +376,15 @@ static void measure_deaths(Client *client, char *argv[])
                         size_t some = n - first < ROUND ? n - first : ROUND;
 
                         client_jobs(client, JOB_START, first, some, ROUND);
-                        usleep((useconds_t)(first * 7919 % 40000)); /* new ones, and ones that have been here for a while */
+                        usleep((useconds_t)(first * 7919 % 40000)); /* new ones, and ones that have
+                                                                       been here for a while */
                         for (size_t u = first; u < first + some; u++)
                                 (void)kill(client->units[u].pid, SIGKILL);
                 }
                 begin = now_nsec();
                 while (count_units(client) > 0) {
-                        must(now_nsec() - begin < 60 * UINT64_C(1000000000) ? 0 : -ETIMEDOUT, "units that never end");
+                        must(now_nsec() - begin < 60 * UINT64_C(1000000000) ? 0 : -ETIMEDOUT,
+                             "units that never end");
                         usleep(2000);
                 }
                 printf("deaths%zu_ms %.1f\n", i, (double)(now_nsec() - begin) / 1e6);
@@ -391,7 +404,8 @@ static void run_once(char *argv[], size_t turn)
                 copy[i] = argv[i];
                 if (!at)
                         continue;
-                snprintf(texts[i], sizeof(texts[i]), "%.*s%zu%s", (int)(at - argv[i]), argv[i], turn, at + 1);
+                snprintf(texts[i], sizeof(texts[i]), "%.*s%zu%s", (int)(at - argv[i]), argv[i],
+                         turn, at + 1);
                 copy[i] = texts[i];
         }
         pid = fork();
@@ -440,15 +454,15 @@ static const struct Case {
         bool no_bus;
         void (*measure)(Client *client, char *argv[]);
 } cases[] = {
-        { "units", 2, false, measure_units },
-        { "memory", 1, false, measure_memory },
-        { "attach", 2, false, measure_attach },
-        { "raw", 3, true, measure_raw },
-        { "call", 1, false, measure_call },
-        { "count", 1, false, measure_count },
-        { "storm", 3, false, measure_storm },
-        { "deaths", 2, false, measure_deaths },
-        { "run", 2, true, measure_run },
+        {"units",   2, false, measure_units },
+        { "memory", 1, false, measure_memory},
+        { "attach", 2, false, measure_attach},
+        { "raw",    3, true,  measure_raw   },
+        { "call",   1, false, measure_call  },
+        { "count",  1, false, measure_count },
+        { "storm",  3, false, measure_storm },
+        { "deaths", 2, false, measure_deaths},
+        { "run",    2, true,  measure_run   },
 };
 
 static int usage(void)
@@ -463,9 +477,9 @@ static int usage(void)
 int main(int argc, char *argv[])
 {
         static const struct option options[] = {
-                { "bus", required_argument, NULL, 'b' },
-                { "peer", required_argument, NULL, 'p' },
-                { NULL, 0, NULL, 0 },
+                {"bus",   required_argument, NULL, 'b'},
+                { "peer", required_argument, NULL, 'p'},
+                { NULL,   0,                 NULL, 0  },
         };
         Client client = { 0 };
         int c;
@@ -478,12 +492,14 @@ int main(int argc, char *argv[])
         }
         if (optind >= argc)
                 return usage();
-        for (const struct Case *one = cases; one < cases + sizeof(cases) / sizeof(cases[0]); one++) {
+        for (const struct Case *one = cases; one < cases + sizeof(cases) / sizeof(cases[0]);
+             one++) {
                 if (strcmp(one->name, argv[optind]) != 0)
                         continue;
                 if (argc - optind - 1 < one->n_arguments)
                         return usage();
-                /* in a pid namespace that was entered, a group from outside would look like a kernel thread's */
+                /* in a pid namespace that was entered, a group from outside would look like a
+                 * kernel thread's */
                 (void)setpgid(0, 0);
                 if (!one->no_bus)
                         client_open(&client);

@@ -21,7 +21,8 @@ struct Pool {
         size_t n_waits; /* threads that are at a task that waits */
         int stopping;
 
-        sem_t work; /* idle threads wait here; a condition would cost two more system calls a task */
+        sem_t work; /* idle threads wait here; a condition would cost two more system calls a task
+                     */
         size_t n_active; /* the loop's own */
         unsigned max_threads;
         int event_fd;
