@@ -15,7 +15,7 @@ tool() {
         if [ "$RELEASE" = guest ]; then
                 SYSTEMD_COLORS=0 "$@"
         else
-                SUITE_ENV="SYSTEMD_COLORS=0 SYSTEMD_PAGER=" in_suite "$RELEASE" "$@"
+                SUITE_ENV="SYSTEMD_COLORS=0 SYSTEMD_PAGER= SYSTEMD_IGNORE_CHROOT=1" in_suite "$RELEASE" "$@"
         fi
 }
 
