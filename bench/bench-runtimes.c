@@ -423,7 +423,7 @@ static void measure_run(Client *client, char *argv[])
         enum { MAX = 4, WARM = 3 };
         size_t repeat = number(argv[0]), n = 0, turn = 0;
         uint64_t *times[MAX];
-        char **commands[MAX], name[16];
+        char **commands[MAX], name[32];
 
         (void)client;
         (void)signal(SIGCHLD, SIG_DFL);
