@@ -57,7 +57,7 @@ static int read_unit(Request *request, const char **ret_name, Unit **ret)
 int method_get_unit(Request *request)
 {
         const char *name;
-        Unit *unit;
+        Unit *unit = NULL;
         int r = read_unit(request, &name, &unit);
 
         if (r < 0)
@@ -71,7 +71,7 @@ int method_load_unit(Request *request)
 {
         _cleanup_(freep) char *object = NULL;
         const char *name;
-        Unit *unit;
+        Unit *unit = NULL;
         int r = read_unit(request, &name, &unit);
 
         if (r < 0)
@@ -87,7 +87,7 @@ int method_get_unit_by_pid(Request *request)
 {
         uint32_t number;
         pid_t pid;
-        Unit *unit;
+        Unit *unit = NULL;
         int r = sd_bus_message_read(request->message, "u", &number);
 
         if (r < 0)
