@@ -56,7 +56,7 @@ static int read_unit(Request *request, const char **ret_name, Unit **ret)
 
 int method_get_unit(Request *request)
 {
-        const char *name;
+        const char *name = "";
         Unit *unit = NULL;
         int r = read_unit(request, &name, &unit);
 
@@ -70,7 +70,7 @@ int method_get_unit(Request *request)
 int method_load_unit(Request *request)
 {
         _cleanup_(freep) char *object = NULL;
-        const char *name;
+        const char *name = "";
         Unit *unit = NULL;
         int r = read_unit(request, &name, &unit);
 
