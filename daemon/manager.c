@@ -23,14 +23,14 @@
 #error "the build defines CHARGEHAND_VERSION"
 #endif
 
-#define OBSERVE(manager, call, ...)                                                                \
+/* Calls `member` of each observer that has it with `arguments`, such as (group,
+ * OBSERVER->userdata). */
+#define OBSERVER (&manager->observers[observer_])
+#define OBSERVE(member, arguments)                                                                 \
         do {                                                                                       \
-                for (size_t i_ = 0; i_ < (manager)->n_observers; i_++) {                           \
-                        const ManagerObserver *o_ = &(manager)->observers[i_];                     \
-                                                                                                   \
-                        if (o_->call)                                                              \
-                                o_->call(__VA_ARGS__ __VA_OPT__(, ) o_->userdata);                 \
-                }                                                                                  \
+                for (size_t observer_ = 0; observer_ < manager->n_observers; observer_++)          \
+                        if (OBSERVER->member)                                                      \
+                                OBSERVER->member arguments;                                        \
         } while (0)
 
 const char *manager_version(void)
@@ -106,7 +106,7 @@ Manager *manager_free(Manager *manager)
         if (!manager)
                 return NULL;
         manager->stopping = 1;
-        OBSERVE(manager, free);
+        OBSERVE(free, (OBSERVER->userdata));
         manager->n_observers = 0;
         bus_free(manager->bus);
         strays_free(manager->strays);
@@ -141,7 +141,7 @@ static void on_group_added(Group *group, void *userdata)
         Manager *manager = userdata;
 
         bus_emit_group(manager->bus, "GroupNew", group);
-        OBSERVE(manager, group_added, group);
+        OBSERVE(group_added, (group, OBSERVER->userdata));
 }
 
 static void on_group_removed(Group *group, void *userdata)
@@ -152,14 +152,14 @@ static void on_group_removed(Group *group, void *userdata)
         tidy_count(manager->tidy);
         claims_drop(manager->claims, group->path);
         bus_emit_group(manager->bus, "GroupRemoved", group);
-        OBSERVE(manager, group_removed, group);
+        OBSERVE(group_removed, (group, OBSERVER->userdata));
 }
 
 static void on_group_missed(const char *path, void *userdata)
 {
         Manager *manager = userdata;
 
-        OBSERVE(manager, group_missed, path);
+        OBSERVE(group_missed, (path, OBSERVER->userdata));
 }
 
 static void on_group_changed(Groups *groups, void *userdata)
@@ -176,7 +176,7 @@ static void on_group_oom(Group *group, uint64_t count, void *userdata)
         log_warning("%s: the kernel killed for lack of memory (oom_kill %llu)", group->path,
                     (unsigned long long)count);
         bus_emit_oom(manager->bus, group, count);
-        OBSERVE(manager, group_oom, group, count);
+        OBSERVE(group_oom, (group, count, OBSERVER->userdata));
 }
 
 /* At the end of the loop turn: one signal per group, however often it changed. */
@@ -188,7 +188,7 @@ static int on_changes(sd_event_source *source, void *userdata)
 
         while ((group = groups_pop_changed(manager->groups, &bits))) {
                 group_bus_emit_changed(manager->bus, group, bits);
-                OBSERVE(manager, group_changed, group, bits);
+                OBSERVE(group_changed, (group, bits, OBSERVER->userdata));
         }
         return 0;
 }
@@ -203,7 +203,7 @@ void manager_client_gone(Manager *manager, const char *client)
 {
         if (bus_has_name(manager->bus))
                 clients_drop(manager->clients, link_get_bus(manager->bus->link), client);
-        OBSERVE(manager, client_gone, client);
+        OBSERVE(client_gone, (client, OBSERVER->userdata));
 }
 
 static void on_job_added(Job *job, void *userdata)
@@ -428,7 +428,7 @@ void manager_stop(Manager *manager, int exit_code)
         (void)sd_notify(0, "STOPPING=1\nSTATUS=Ending jobs");
         jobs_cancel_all(manager->jobs);
         link_stop(manager->bus ? manager->bus->link : NULL);
-        OBSERVE(manager, stopping);
+        OBSERVE(stopping, (OBSERVER->userdata));
         watches_stop(manager->watches);
         (void)sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC,
                                          manager->conf->stop_timeout_usec, 0, on_stop_timeout,
