@@ -75,10 +75,11 @@ static void write_text(const char *path, const char *text)
         (void)safe_close(fd);
 }
 
-/* Is this the first call on the way at or past so much of it? */
+/* Is this the first call on the way at or past so much of it? From 99 % on the end counts as well:
+ * some kilobytes may be left then, or none. */
 static int reached(const Run *run, uint64_t done, uint64_t total, unsigned percent)
 {
-        return !run->met && (done < total || percent == 100) && done * 100 >= total * percent;
+        return !run->met && (done < total || percent >= 99) && done * 100 >= total * percent;
 }
 
 static void on_progress(ch_step step, uint64_t done, uint64_t total, void *userdata)
