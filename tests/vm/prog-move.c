@@ -16,7 +16,7 @@
  *
  * A move that is to be met on its way has a middle: unless --rate says otherwise it is held to
  * PACE, that is two blocks a tenth of a second, and each step or every other one is told of. A
- * cancel at 100 comes with the last byte.
+ * cancel at 99 comes with the last block.
  *
  * Exit code: 0 done, 1 partly, 3 refused, 4 failed, cancelled or rolled back, 5 it was never met
  * on its way; the error's kind and cause on stderr.
