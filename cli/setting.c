@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reads NAME=VALUE words. */
 
+#include "bus.h"
 #include "setting.h"
 
 static int unknown(Cli *cli, const char *name)
@@ -67,4 +68,17 @@ int setting_list_append(const SettingList *list, sd_bus_message *m)
                 r = sd_bus_message_append(m, "{sv}", list->items[i].attr->name, "s",
                                           list->texts[i]);
         return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int setting_list_new_call(const SettingList *list, Cli *cli, const char *method, const char *group,
+                          sd_bus_message **ret)
+{
+        int r = bus_new_call(cli, method, ret);
+
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_append(*ret, "s", group);
+        if (r >= 0)
+                r = setting_list_append(list, *ret);
+        return r < 0 ? bus_fail_errno(cli, r, "building the request") : CTL_OK;
 }

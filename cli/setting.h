@@ -23,5 +23,8 @@ int setting_list_parse(Cli *cli, const char *const *words, size_t n, SettingList
 void setting_list_done(SettingList *list);
 /* As a{sv}, values as text: the daemon parses and checks again. -errno. */
 int setting_list_append(const SettingList *list, sd_bus_message *m);
+/* A call of the manager's that begins with a group and its settings. An exit code. */
+int setting_list_new_call(const SettingList *list, Cli *cli, const char *method, const char *group,
+                          sd_bus_message **ret);
 
 #endif

@@ -37,16 +37,9 @@ static int new_settings_call(Cli *cli, const char *method, int argc, char **argv
         int r = group_check(cli, argv[0]);
 
         if (r == CTL_OK)
-                r = bus_new_call(cli, method, ret);
-        if (r == CTL_OK)
                 r = setting_list_parse(cli, (const char *const *)argv + 1, (size_t)argc - 1,
                                        &settings);
-        if (r != CTL_OK)
-                return r;
-        r = sd_bus_message_append(*ret, "s", argv[0]);
-        if (r >= 0)
-                r = setting_list_append(&settings, *ret);
-        return r < 0 ? bus_fail_errno(cli, r, "building the request") : CTL_OK;
+        return r == CTL_OK ? setting_list_new_call(&settings, cli, method, argv[0], ret) : r;
 }
 
 int verb_set_property(Cli *cli, int argc, char **argv)

@@ -64,31 +64,22 @@ static int append_options(const Options *o, sd_bus_message *m)
 static int bus_create(Run *run)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = bus_new_call(run->cli, "CreateGroup", &call);
+        int r = setting_list_new_call(&run->settings, run->cli, "CreateGroup", run->group, &call);
 
         if (r != CTL_OK)
                 return r;
-        r = sd_bus_message_append(call, "s", run->group);
-        if (r >= 0)
-                r = setting_list_append(&run->settings, call);
-        if (r >= 0)
-                r = append_options(&run->cli->options, call);
+        r = append_options(&run->cli->options, call);
         return r < 0 ? bus_fail_errno(run->cli, r, "CreateGroup") : bus_call(run->cli, call, NULL);
 }
 
 static int bus_set(Run *run)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = bus_new_call(run->cli, "SetProperties", &call);
+        int r = setting_list_new_call(&run->settings, run->cli, "SetProperties", run->group, &call);
 
         if (r != CTL_OK)
                 return r;
-        r = sd_bus_message_append(call, "s", run->group);
-        if (r >= 0)
-                r = setting_list_append(&run->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "a{sv}", 1, "dry_run", "b",
-                                          run->cli->options.dry_run);
+        r = sd_bus_message_append(call, "a{sv}", 1, "dry_run", "b", run->cli->options.dry_run);
         return r < 0 ? bus_fail_errno(run->cli, r, "SetProperties")
                      : bus_call(run->cli, call, NULL);
 }
