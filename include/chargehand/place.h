@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CHARGEHAND_PLACE_H
+#define CHARGEHAND_PLACE_H
+
+/*
+ * Placement: which of several groups should take a process tree, or a program that is about to start, judged by where memory is
+ * charged. Facts about the candidates are gathered from the kernel (ch_place_read()) or from a model (the
+ * simulator); choosing is pure.
+ *
+ * A candidate that lacks room is never chosen, whatever its score. Scores go from 0 to 10,000 (permyriad); each is the weighted mean
+ * of the terms below, which are told with it, so that a person can see why.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <chargehand/error.h>
+#include <chargehand/process.h>
+#include <chargehand/tree.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct json_object;
+
+/*   id           word            what 10,000 means */
+#define CH_PLACE_TERMS(X)                                                                          \
+        X(HEADROOM,   "headroom",     "nothing is used or claimed along its ancestors")            \
+        X(FULLNESS,   "fullness",     "the request fills what is free exactly (for packing)")      \
+        X(CHARGES,    "charges",      "all of the request's charges can be here: none is left behind on another account") \
+        X(SHARING,    "sharing",      "all address spaces and shared memory that the request shares with others are here") \
+        X(PRESSURE,   "pressure",     "nobody waits for memory, CPU or IO")                        \
+        X(CPU,        "cpu",          "the CPUs asked for are free within its limits")             \
+        X(NODES,      "nodes",        "all of the request's pages are on nodes that it may use")
+typedef enum ch_place_term {
+#define CH_PLACE_TERM_ENUM_(id, word, doc) CH_PLACE_TERM_##id,
+        CH_PLACE_TERMS(CH_PLACE_TERM_ENUM_)
+#undef CH_PLACE_TERM_ENUM_
+        CH_PLACE_TERM_MAX_
+} ch_place_term;
+const char *ch_place_term_to_string(ch_place_term term);
+
+/*   id        word         what it prefers; its weights are a row of a table in lib/place.c */
+#define CH_PLACE_POLICIES(X)                                                                       \
+        X(SPREAD,   "spread",   "the most room after the request")                                 \
+        X(PACK,     "pack",     "the least room that suffices")                                    \
+        X(AFFINITY, "affinity", "where what it shares is charged, then the most room")
+typedef enum ch_place_policy {
+#define CH_PLACE_POLICY_ENUM_(id, word, doc) CH_PLACE_POLICY_##id,
+        CH_PLACE_POLICIES(CH_PLACE_POLICY_ENUM_)
+#undef CH_PLACE_POLICY_ENUM_
+        CH_PLACE_POLICY_MAX_
+} ch_place_policy;
+const char *ch_place_policy_to_string(ch_place_policy policy);
+int ch_place_policy_from_string(const char *word, ch_place_policy *ret); /* -EINVAL */
+
+/* Weight of each term; all 0: those of the policy. */
+typedef struct ch_place_weights {
+        uint32_t weight[CH_PLACE_TERM_MAX_]; /* 0 to 10,000 */
+} ch_place_weights;
+/* "headroom:3 sharing:10": terms left out get 0. -EINVAL, and the word in the error. */
+int ch_place_weights_parse(const char *text, ch_place_weights *ret, ch_error **err);
+
+/* What is to be placed. Bytes are what it will charge in all; with processes: what they have charged now is added. */
+typedef struct ch_place_request {
+        uint64_t bytes;         /* that it will need */
+        uint32_t cpus_milli;    /* thousandths of a CPU; 0: not asked */
+        uint64_t nodes;         /* NUMA nodes it wants, as bits; 0: any */
+        ch_place_policy policy;
+        ch_place_weights weights;
+} ch_place_request;
+
+#define CH_PLACE_NODES 64
+
+/* Where the request's memory is now. */
+typedef struct ch_place_source {
+        uint64_t resident_bytes;
+        uint64_t node_bytes[CH_PLACE_NODES];
+        uint64_t shared_bytes;  /* of mms and shared memory that processes outside the request use too */
+} ch_place_source;
+
+/* What is known of one candidate. */
+typedef struct ch_place_facts {
+        const char *group;
+        /* room along its ancestors, itself included: the tightest one */
+        uint64_t limit_bytes;   /* UINT64_MAX: none */
+        uint64_t used_bytes;    /* memory.current there */
+        uint64_t claimed_bytes; /* set aside there by others */
+        uint64_t slack_bytes;   /* stocks that may be charged and unused */
+        const char *limited_by; /* path of that one; NULL: none */
+        uint64_t already_bytes; /* of the request's charges that are on that ancestor's account already */
+        /* the request's memory, as it would be after the move */
+        uint64_t here_bytes;    /* charged to this group already */
+        uint64_t movable_bytes; /* would come along */
+        uint64_t left_bytes;    /* would be left behind on other groups' accounts */
+        uint64_t shared_here_bytes;  /* of ch_place_source.shared_bytes: charged here */
+        uint64_t shared_apart_bytes; /* would then be shared across groups */
+        uint32_t pressure_permyriad[3]; /* PSI some avg10: memory, cpu, io */
+        uint32_t cpus_milli;    /* its CPU limit along the ancestors; UINT32_MAX none */
+        uint32_t cpus_used_milli;
+        uint64_t nodes;         /* cpuset.mems.effective as bits; 0: all */
+        const char *refused;    /* cannot take processes at all: why; NULL: it can */
+} ch_place_facts;
+
+typedef struct ch_place_score {
+        const char *group;
+        int fits;
+        uint64_t short_bytes;   /* how much room it lacks */
+        uint32_t score;         /* 0 to 10,000 */
+        uint32_t terms[CH_PLACE_TERM_MAX_];
+        char reason[200];       /* a sentence */
+} ch_place_score;
+
+/*
+ * Score all candidates; sorted best first: those that fit before those that do not, these by what they lack; equal scores by name, so
+ * that the same facts give the same answer. Pure; no allocation. 0, or -ENOSPC where nobody fits
+ * (scores are filled all the same; the first is the closest).
+ */
+int ch_place_choose(const ch_place_request *request, const ch_place_source *source, const ch_place_facts *facts, size_t n,
+                    ch_place_score *scores);
+/* -EINVAL with both names where two candidates are the same or one is above another; -EINVAL where there is none. Pure. */
+int ch_place_check_candidates(const char *const *groups, size_t n, ch_error **err);
+/* NO_ROOM: names the closest candidate and what it lacks. */
+int ch_place_refuse(const ch_place_request *request, const ch_place_score *scores, size_t n, ch_error **err);
+
+/* What was read of the kernel. */
+typedef struct ch_place_report ch_place_report;
+typedef uint64_t (*ch_place_claimed_func)(const char *group_path, void *userdata);
+/*
+ * Gather the facts for a request: `set` (may be NULL) is what moves. Blocks as long as a charge map of the set takes. -ENODEV a candidate
+ * is not there (named).
+ */
+int ch_place_read(ch_tree *tree, const ch_place_request *request, ch_procset *set, const char *const *groups, size_t n,
+                  ch_place_claimed_func claimed, void *userdata, ch_place_report **ret, ch_error **err);
+ch_place_report *ch_place_report_free(ch_place_report *report);
+const ch_place_source *ch_place_report_get_source(const ch_place_report *report);
+const ch_place_facts *ch_place_report_get_facts(const ch_place_report *report, size_t *ret_n);
+/* {request:{bytes, cpus_milli, nodes, policy, weights:{…}}, resident_bytes, chosen (path or null), candidates:[{group, fits, score,
+ *  terms:{…}, reason, short_bytes, limited_by, limit_bytes, used_bytes, claimed_bytes, free_bytes, needed_bytes, left_bytes,
+ *  shared_apart_bytes, pressure:{memory, cpu, io}, nodes}]} */
+int ch_place_to_json(const ch_place_request *request, const ch_place_report *report, const ch_place_score *scores,
+                     struct json_object **ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
