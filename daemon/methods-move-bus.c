@@ -2,7 +2,6 @@
 /* PlanMove, Move and ChargeMap: read on the loop, worked out on a worker. */
 
 #include <json-c/json.h>
-#include <poll.h>
 
 #include <chargehand/map.h>
 #include <chargehand/move.h>
@@ -12,122 +11,32 @@
 #include "claim.h"
 #include "json-bus.h"
 #include "methods.h"
+#include "move-keys-bus.h"
 #include "options-bus.h"
 
 typedef struct MoveCall {
-        Numbers pids, pidfds;
-        char *group, *target, *policy;
-        char **backends;
-        uint32_t max_growth_permyriad;
-        uint64_t rate_bytes_per_sec, timeout_usec;
-        int tree;
+        MoveKeys keys;
+        char *target;
 
-        ch_move_options options;
-        pid_t *targets; /* of pids and pidfds */
-        size_t n_targets;
         ch_plan *plan;
         json_object *json;
         int carry_out;
 } MoveCall;
 
 static const OptionRow move_rows[] = {
-        {"pids",                  "au", offsetof(MoveCall, pids)                },
-        { "pidfds",               "ah", offsetof(MoveCall, pidfds)              },
-        { "group",                "s",  offsetof(MoveCall, group)               },
-        { "tree",                 "b",  offsetof(MoveCall, tree)                },
-        { "target",               "s",  offsetof(MoveCall, target)              },
-        { "policy",               "s",  offsetof(MoveCall, policy)              },
-        { "backends",             "as", offsetof(MoveCall, backends)            },
-        { "max_growth_permyriad", "u",  offsetof(MoveCall, max_growth_permyriad)},
-        { "rate_bytes_per_sec",   "t",  offsetof(MoveCall, rate_bytes_per_sec)  },
-        { "timeout_usec",         "t",  offsetof(MoveCall, timeout_usec)        },
+        MOVE_KEYS_ROWS(MoveCall, keys),
+        {"target", "s", offsetof(MoveCall, target)},
 };
 
 static void move_call_free(void *data)
 {
         MoveCall *call = data;
 
-        for (size_t i = 0; i < call->pidfds.n; i++)
-                safe_close((int)call->pidfds.items[i]);
-        for (char **word = call->backends; word && *word; word++)
-                free(*word);
-        free(call->backends);
-        free(call->pids.items);
-        free(call->pidfds.items);
-        free(call->group);
+        move_keys_done(&call->keys);
         free(call->target);
-        free(call->policy);
-        free(call->targets);
         ch_plan_free(call->plan);
         json_object_put(call->json);
         free(call);
-}
-
-static int read_policy(MoveCall *call, const Conf *conf, ch_error **err)
-{
-        ch_policy policy = conf->policy;
-
-        if (call->policy && ch_policy_from_string(call->policy, &policy) < 0)
-                return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, call->policy,
-                                 "no such policy: reserve, stay, lazy or partial");
-        call->options.policy = policy;
-        return 0;
-}
-
-static int read_backends(MoveCall *call, const Conf *conf, ch_error **err)
-{
-        uint32_t bits = 0;
-
-        for (char **word = call->backends; word && *word; word++) {
-                ch_backend backend;
-
-                if (ch_backend_from_string(*word, &backend) < 0)
-                        return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, *word,
-                                         "no such backend: collapse or refault");
-                bits |= 1U << backend;
-        }
-        call->options.backends = call->backends ? bits : conf->backends;
-        return 0;
-}
-
-/* What a pidfd stands for, as a pid; that it was not reused is checked when the plan is made. */
-static int resolve_pidfd(int fd, pid_t *ret, ch_error **err)
-{
-        ch_procset *set;
-        int r;
-
-        r = ch_procset_new(&set);
-        if (r < 0)
-                return r;
-        r = ch_procset_add_pidfd(set, fd, err);
-        if (r >= 0)
-                *ret = ch_procset_get(set, 0)->pid;
-        ch_procset_free(set);
-        return r;
-}
-
-static int read_processes(MoveCall *call, ch_error **err)
-{
-        int sources = (call->pids.n > 0) + (call->pidfds.n > 0) + (call->group != NULL), r = 0;
-
-        if (sources != 1)
-                return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, NULL,
-                                 "exactly one of pids, pidfds and group is needed (%d given)",
-                                 sources);
-        call->targets = calloc(call->pids.n + call->pidfds.n + 1, sizeof(pid_t));
-        if (!call->targets)
-                return -ENOMEM;
-        for (size_t i = 0; r >= 0 && i < call->pids.n; i++) {
-                if (call->pids.items[i] == 0 || call->pids.items[i] > INT32_MAX)
-                        r = error_set(err, CH_ERROR_BAD_PROCESS, 0, NULL, "pid %u is no process",
-                                      call->pids.items[i]);
-                else
-                        call->targets[call->n_targets++] = (pid_t)call->pids.items[i];
-        }
-        for (size_t i = 0; r >= 0 && i < call->pidfds.n; i++)
-                r = resolve_pidfd((int)call->pidfds.items[i], &call->targets[call->n_targets++],
-                                  err);
-        return r;
 }
 
 static int read_call(Request *request, MoveCall *call)
@@ -136,43 +45,19 @@ static int read_call(Request *request, MoveCall *call)
         ch_error **err = &request->error;
         int r;
 
-        call->max_growth_permyriad = conf->max_growth_permyriad;
-        call->rate_bytes_per_sec = conf->rate_bytes_per_sec;
-        call->timeout_usec = conf->timeout_usec;
+        move_keys_init(&call->keys, conf);
         r = options_read(request->message, move_rows, ELEMENTSOF(move_rows), call, err);
         if (r < 0)
                 return r;
         if (!call->target)
                 return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, NULL, "target is missing");
         request->path = strdup(call->target);
-        call->options = (ch_move_options)CH_MOVE_OPTIONS_INIT;
-        call->options.max_growth_permyriad = call->max_growth_permyriad;
-        call->options.rate_bytes_per_sec = call->rate_bytes_per_sec;
-        call->options.timeout_usec = call->timeout_usec;
-        call->options.reclaim_bytes = conf->reclaim_bytes;
-        call->options.claimed = claims_claimed;
-        call->options.claimed_userdata = request->manager->claims;
         r = ch_path_check(call->target, err);
-        if (r >= 0 && call->group)
-                r = ch_path_check(call->group, err);
         if (r >= 0)
-                r = read_policy(call, conf, err);
-        if (r >= 0)
-                r = read_backends(call, conf, err);
-        return r < 0 ? r : read_processes(call, err);
-}
-
-/* The pidfds still live after the plan was made by pid: the pids were theirs all the time. */
-static int check_pidfds(const MoveCall *call, ch_error **err)
-{
-        for (size_t i = 0; i < call->pidfds.n; i++) {
-                struct pollfd p = { .fd = (int)call->pidfds.items[i], .events = POLLIN };
-
-                if (poll(&p, 1, 0) != 0)
-                        return error_set(err, CH_ERROR_NO_SUCH_PROCESS, 0, NULL,
-                                         "process %d has exited", (int)call->targets[i]);
-        }
-        return 0;
+                r = move_keys_check(&call->keys, conf, err);
+        call->keys.options.claimed = claims_claimed;
+        call->keys.options.claimed_userdata = request->manager->claims;
+        return r;
 }
 
 static int check_plan(Request *request, const MoveCall *call)
@@ -181,7 +66,7 @@ static int check_plan(Request *request, const MoveCall *call)
         ch_tree *tree = request->manager->tree;
         int r;
 
-        r = check_pidfds(call, &request->error);
+        r = move_keys_check_pidfds(&call->keys, &request->error);
         if (r >= 0 && request->manager->inside_only)
                 r = access_check_inside(tree, set, &request->error);
         if (r < 0)
@@ -199,21 +84,21 @@ static int plan_work(Request *request)
 {
         MoveCall *call = request->data;
         ch_move_request what = {
-                .pids = call->targets,
-                .n_pids = call->n_targets,
-                .with_tree = call->tree,
-                .group = call->group,
+                .pids = call->keys.targets,
+                .n_pids = call->keys.n_targets,
+                .with_tree = call->keys.tree,
+                .group = call->keys.group,
                 .target = call->target,
         };
         int r;
 
         /* so that an empty set tells nothing about groups of others */
-        r = call->group ? access_check_group(request->manager->tree, call->group, request->uid,
-                                             &request->error)
-                        : 0;
+        r = what.group ? access_check_group(request->manager->tree, what.group, request->uid,
+                                            &request->error)
+                       : 0;
         claims_act_for(call->target);
         if (r >= 0)
-                r = ch_plan_new(request->manager->tree, &what, &call->options, &call->plan,
+                r = ch_plan_new(request->manager->tree, &what, &call->keys.options, &call->plan,
                                 &request->error);
         claims_act_for(NULL);
         if (r >= 0)
