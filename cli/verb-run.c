@@ -2,14 +2,11 @@
 /* chargectl run: a program inside a group, from its first instruction on. */
 
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
-#include <signal.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bus.h"
+#include "program.h"
 #include "setting.h"
 
 typedef struct Run {
@@ -30,22 +27,7 @@ typedef struct RunWay {
 
 static int bus_open(Run *run)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-        int r = bus_new_call(run->cli, "OpenGroup", &call), fd;
-
-        if (r != CTL_OK)
-                return r;
-        r = sd_bus_message_append(call, "s", run->group);
-        if (r < 0)
-                return bus_fail_errno(run->cli, r, "OpenGroup");
-        r = bus_call(run->cli, call, &reply);
-        if (r != CTL_OK)
-                return r;
-        r = sd_bus_message_read(reply, "h", &fd);
-        if (r < 0)
-                return bus_fail_errno(run->cli, r, "OpenGroup");
-        run->group_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        return run->group_fd < 0 ? bus_fail_errno(run->cli, -errno, "OpenGroup") : CTL_OK;
+        return program_open_group(run->cli, run->group, &run->group_fd);
 }
 
 static int append_options(const Options *o, sd_bus_message *m)
@@ -238,126 +220,25 @@ static void finish_group(Run *run, int failed)
                 note(cli, "%s: removed", run->group);
 }
 
-/* Those of the user, whose name may be unknown. */
-static int find_ids(Cli *cli, ch_spawn_options *spawn, gid_t *groups, int n_max)
-{
-        const Options *o = &cli->options;
-        const struct passwd *user = NULL;
-        int n = n_max;
-
-        if (o->given & GIVEN_UID) {
-                spawn->uid = (uint32_t)o->uid;
-                user = getpwuid((uid_t)o->uid);
-                if (user)
-                        spawn->gid = user->pw_gid;
-                else if (!(o->given & GIVEN_GID))
-                        return cli_fail(cli, CTL_USAGE, NULL,
-                                        "--uid=%llu: no user of that number is known, so --gid is "
-                                        "needed too",
-                                        (unsigned long long)o->uid);
-        }
-        if (o->given & GIVEN_GID)
-                spawn->gid = (uint32_t)o->gid;
-        if (user && getgrouplist(user->pw_name, spawn->gid, groups, &n) >= 0) {
-                spawn->groups = groups;
-                spawn->n_groups = (size_t)n;
-        }
-        return CTL_OK;
-}
-
-/* Signals that are passed on; the program's end. Blocked before anything is made, so that none ends
- * us with the group left behind. */
-static void block_signals(sigset_t *set)
-{
-        static const int signals[] = {
-                SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2
-        };
-
-        sigemptyset(set);
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
-                sigaddset(set, signals[i]);
-        (void)sigprocmask(SIG_BLOCK, set, NULL);
-        (void)signal(SIGCHLD, SIG_DFL); /* where it is ignored there is nothing to wait for */
-}
-
-/* Ctrl-C and Ctrl-\ go to all in the foreground: the program has got them from the terminal itself.
- */
-static int is_from_terminal(const siginfo_t *info)
-{
-        return info->si_code == SI_KERNEL &&
-               (info->si_signo == SIGINT || info->si_signo == SIGQUIT);
-}
-
-static int wait_for_end(pid_t pid, const sigset_t *set)
-{
-        int status;
-
-        for (;;) {
-                siginfo_t info;
-                int signum = sigwaitinfo(set, &info);
-
-                if (signum == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
-                        break;
-                if (signum > 0 && signum != SIGCHLD && !is_from_terminal(&info))
-                        (void)kill(pid, signum);
-        }
-        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static void tell_started(Run *run, const ch_spawned *spawned)
-{
-        char why[128] = "by clone3 into it";
-
-        if (spawned->clone_errno)
-                (void)snprintf(why, sizeof(why), "by fork and a write to cgroup.procs (clone3: %s)",
-                               spawned->clone_errno == EOWNERDEAD
-                                       ? "killed by a flaw of this kernel"
-                                       : strerror(spawned->clone_errno));
-        note(run->cli, "%s: pid %d started %s", run->group, (int)spawned->pid, why);
-}
-
-static int start(Run *run, char **argv, pid_t *ret_pid)
-{
-        ch_spawn_options options = CH_SPAWN_OPTIONS_INIT;
-        _cleanup_(error_freep) ch_error *error = NULL;
-        gid_t groups[256];
-        ch_spawned spawned;
-        int r;
-
-        options.flags = CH_SPAWN_KEEP_IGNORED;
-        options.cwd = run->cli->options.cwd;
-        r = find_ids(run->cli, &options, groups, ELEMENTSOF(groups));
-        if (r != CTL_OK)
-                return r;
-        if (ch_spawn(run->group_fd, argv[0], argv, &options, &spawned, &error) < 0)
-                return cli_fail_error(run->cli, error);
-        if (run->cli->options.verbose)
-                tell_started(run, &spawned);
-        if (spawned.pidfd >= 0)
-                (void)close(spawned.pidfd);
-        *ret_pid = spawned.pid;
-        return CTL_OK;
-}
-
 static int run_program(Run *run, char **argv)
 {
         sigset_t set;
         pid_t pid = -1;
         int r;
 
-        block_signals(&set);
+        program_block_signals(&set);
         r = prepare_group(run);
         if (r == CTL_OK && run->cli->options.dry_run) {
                 printf("%s: would be run in %s\n", argv[0], run->group);
                 return CTL_OK;
         }
         if (r == CTL_OK)
-                r = start(run, argv, &pid);
+                r = program_start(run->cli, run->group, run->group_fd, argv, &pid);
         if (r != CTL_OK) {
                 finish_group(run, 1);
                 return r;
         }
-        r = wait_for_end(pid, &set);
+        (void)program_wait(pid, &set, UINT64_MAX, &r);
         finish_group(run, 0);
         return r;
 }
