@@ -37,6 +37,7 @@ typedef struct ch_ledger_options {
         uint32_t batch_pages;   /* that a stock takes at once; 0: 64, as MEMCG_CHARGE_BATCH */
         uint32_t max_slots;     /* 0: one per CPU of the machine, at least 4 */
         uint32_t n_kinds;       /* kinds of statistics; 0: none */
+        uint32_t recursive_protection; /* 1: effective protection as with the mount option memory_recursiveprot */
 } ch_ledger_options;
 
 int ch_ledger_new(const ch_ledger_options *options, ch_ledger **ret);
