@@ -12,12 +12,13 @@ packages_of() {
         vm) echo qemu-system-x86 mmdebstrap e2fsprogs fdisk kmod debian-archive-keyring tar libc6-dev ;;
         demo) echo redis-server redis-tools dbus-daemon python3-minimal ;;
         lint) echo shellcheck cppcheck ;;
+        model) echo spin gcc libc6-dev ;;
         flavour-clang) echo clang ;;
         flavour-fuzz) echo clang libclang-rt-14-dev ;;
         flavour-32bit) echo mmdebstrap arch-test debian-archive-keyring ;;
         flavour-coverage) echo gcovr ;;
         flavour-*) ;;
-        all) for g in build unit vm lint flavour-fuzz; do packages_of $g; done ;;
+        all) for g in build unit vm lint model flavour-fuzz; do packages_of $g; done ;;
         *) die "no package group '$1'" ;;
         esac
 }

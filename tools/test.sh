@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 
-DEFAULT="check unit bus cli asan harness vm"
+DEFAULT="check unit bus cli model asan harness vm"
 ALL="$DEFAULT lint fuzz"
 EXTRA="coverage"
 VM_KERNELS=${CHARGEHAND_TEST_KERNELS:-6.1 7.2}
@@ -82,6 +82,7 @@ suite_of() {
                 unset ASAN_OPTIONS UBSAN_OPTIONS
                 return $status
                 ;;
+        model) "$TOP/tools/setup.sh" model && "$TOP/tools/model.sh" ;;
         harness) "$TOP/tools/setup.sh" build vm && "$TOP/tools/vm-selftest.sh" ;;
         vm)
                 # shellcheck disable=SC2086 # a list of kernels

@@ -130,13 +130,18 @@ typedef struct ch_item {
         uint32_t lock_;       /* taken only while a move is under way */
 } ch_item;
 void ch_item_init(ch_item *item, ch_account *account);  /* takes no reference: the holder keeps one by its bucket */
+/* The account it is on now: one that was not removed. No reference: good as long as what keeps the item's account. */
+ch_account *ch_item_get_account(const ch_item *item);
 /*
  * Add `delta` to the item's account and to *own, the item's own contribution. Updates of one item and kind are serialised by its
  * holder; those of different items are not, and take no lock unless the account is marked ON_MOVE in this
  * slot.
  */
 void ch_stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own);
-/* Marks the account ON_MOVE in all slots and waits for a grace period; then items may be moved, by any number of threads, until as many ends. */
+/*
+ * Marks the account ON_MOVE in all slots and waits for a grace period; then items may be moved, by any number of threads, until
+ * as many ends, each of which waits for one too. -ESTALE: the account was removed; its items are its heir's.
+ */
 int ch_stat_begin_move(ch_account *from);
 void ch_stat_end_move(ch_account *from);
 /* Between the two: takes all of own[0..n_kinds) from the item's account to `to`. Exact, also against concurrent updates.

@@ -31,9 +31,11 @@ struct ch_account {
         struct cds_list_head children, sibling; /* tree lock */
         struct cds_list_head buckets;           /* tree lock */
         /* stat.c */
-        uint8_t *lines;                         /* AccountLine for each slot, at slot->stat_offset; NULL: no statistics */
-        int64_t *stat_base;                     /* what came from removed children, n_kinds */
-        uint32_t movers;
+        uint8_t *lines;                         /* AccountLine for each slot, at slot->stat_offset: own_lines or the
+                                                 * ledger's removed_lines */
+        uint8_t *own_lines;                     /* NULL: its sums have gone to the parent */
+        int64_t *stat_base;                     /* what came from removed children, n_kinds; tree lock */
+        uint32_t movers;                        /* begun and not ended; written under the tree lock */
 };
 
 static inline ch_account *account_of_counter(Counter *counter)

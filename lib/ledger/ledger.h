@@ -26,6 +26,7 @@ struct ch_ledger {
         uint32_t recursive_protection;
         uint32_t fenced;                /* no membarrier(): owners of slots pay for the barrier */
         size_t stat_stride;             /* of an AccountLine */
+        uint8_t *removed_lines;         /* stat.c: what updates find at removed accounts */
 
         ch_slot *slots;
         ch_account *root;
