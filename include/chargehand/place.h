@@ -32,7 +32,7 @@ struct json_object;
         X(SHARING,    "sharing",      "all address spaces and shared memory that the request shares with others are here") \
         X(PRESSURE,   "pressure",     "nobody waits for memory, CPU or IO")                        \
         X(CPU,        "cpu",          "the CPUs asked for are free within its limits")             \
-        X(NODES,      "nodes",        "all of the request's pages are on nodes that it may use")
+        X(NODES,      "nodes",        "all of the request's pages, and all nodes it wants, are nodes that it may use")
 typedef enum ch_place_term {
 #define CH_PLACE_TERM_ENUM_(id, word, doc) CH_PLACE_TERM_##id,
         CH_PLACE_TERMS(CH_PLACE_TERM_ENUM_)
@@ -59,8 +59,16 @@ int ch_place_policy_from_string(const char *word, ch_place_policy *ret); /* -EIN
 typedef struct ch_place_weights {
         uint32_t weight[CH_PLACE_TERM_MAX_]; /* 0 to 10,000 */
 } ch_place_weights;
-/* "headroom:3 sharing:10": terms left out get 0. -EINVAL, and the word in the error. */
+/* "headroom:3 sharing:10", divided by blanks or commas: terms left out get 0; empty: all 0. -EINVAL, and the word in the
+ * error: unknown or named twice, over 10,000, or nothing but zeros. */
 int ch_place_weights_parse(const char *text, ch_place_weights *ret, ch_error **err);
+/* Those that are used: as given, or the row of the policy. */
+void ch_place_weights_get(const ch_place_weights *weights, ch_place_policy policy, ch_place_weights *ret);
+
+/* NUMA nodes as bits, as the kernel lists them: "0-1,3" is 0xb; "" is 0. -EINVAL unreadable, -ERANGE a node over 63. */
+int ch_place_nodes_parse(const char *text, uint64_t *ret);
+enum { CH_PLACE_NODES_FORMAT_MAX = 192 };
+const char *ch_place_nodes_format(uint64_t nodes, char buffer[CH_PLACE_NODES_FORMAT_MAX]);
 
 /* What is to be placed. Bytes are what it will charge in all; with processes: what they have charged now is added. */
 typedef struct ch_place_request {
@@ -80,19 +88,37 @@ typedef struct ch_place_source {
         uint64_t shared_bytes;  /* of mms and shared memory that processes outside the request use too */
 } ch_place_source;
 
+/* The room of the machine itself, above all groups; in the place of a path. */
+#define CH_PLACE_MACHINE "the machine"
+
+/* One limit along a candidate's ancestors. */
+typedef struct ch_place_level {
+        const char *path;       /* of the group, or CH_PLACE_MACHINE */
+        const char *limit;      /* file of the limit, "memory.max"; may be NULL */
+        uint64_t limit_bytes;   /* UINT64_MAX: none */
+        uint64_t used_bytes;    /* memory.current */
+        uint64_t cache_bytes;   /* of it: page cache that the kernel would give up first. Speaks for the candidate, makes no room */
+        uint64_t claimed_bytes; /* set aside there by others */
+        uint64_t already_bytes; /* of movable_bytes: on this account already, so that no room is needed for them */
+} ch_place_level;
+
 /* What is known of one candidate. */
 typedef struct ch_place_facts {
         const char *group;
-        /* room along its ancestors, itself included: the tightest one */
+        /* room along its ancestors, itself included: the tightest one. What is needed there: the request's bytes
+         * and movable_bytes without already_bytes */
         uint64_t limit_bytes;   /* UINT64_MAX: none */
         uint64_t used_bytes;    /* memory.current there */
         uint64_t claimed_bytes; /* set aside there by others */
-        uint64_t slack_bytes;   /* stocks that may be charged and unused */
+        uint64_t slack_bytes;   /* stocks that may be charged and unused: told, not counted */
         const char *limited_by; /* path of that one; NULL: none */
-        uint64_t already_bytes; /* of the request's charges that are on that ancestor's account already */
+        uint64_t already_bytes; /* as ch_place_level.already_bytes */
+        const ch_place_level *levels; /* all of them, also those that are not the tightest; may be NULL: the one above is all */
+        size_t n_levels;
         /* the request's memory, as it would be after the move */
         uint64_t here_bytes;    /* charged to this group already */
         uint64_t movable_bytes; /* would come along */
+        uint64_t extra_bytes;   /* room that it takes to bring them beyond their size: holes that are filled, a huge page */
         uint64_t left_bytes;    /* would be left behind on other groups' accounts */
         uint64_t shared_here_bytes;  /* of ch_place_source.shared_bytes: charged here */
         uint64_t shared_apart_bytes; /* would then be shared across groups */
@@ -105,23 +131,31 @@ typedef struct ch_place_facts {
 
 typedef struct ch_place_score {
         const char *group;
+        size_t index;           /* of its facts */
         int fits;
         uint64_t short_bytes;   /* how much room it lacks */
         uint32_t score;         /* 0 to 10,000 */
         uint32_t terms[CH_PLACE_TERM_MAX_];
+        ch_place_level level;   /* the limit that decides: where most is lacking, else where the least share would be left;
+                                   limit_bytes UINT64_MAX: there is none */
+        uint64_t free_bytes;    /* there, before the request; UINT64_MAX without a limit */
+        uint64_t needed_bytes;  /* there */
+        const char *refused;    /* as in the facts */
         char reason[200];       /* a sentence */
 } ch_place_score;
 
 /*
- * Score all candidates; sorted best first: those that fit before those that do not, these by what they lack; equal scores by name, so
- * that the same facts give the same answer. Pure; no allocation. 0, or -ENOSPC where nobody fits
- * (scores are filled all the same; the first is the closest).
+ * Score all candidates; sorted best first: those that fit before those that do not, these by what they lack, then those that cannot take
+ * processes; equal scores by name, so that the same facts give the same answer. Pure. 0, or -ENOSPC where nobody fits
+ * (scores are filled all the same; the first is the closest). docs/placement.md tells how each term is reckoned.
  */
 int ch_place_choose(const ch_place_request *request, const ch_place_source *source, const ch_place_facts *facts, size_t n,
                     ch_place_score *scores);
-/* -EINVAL with both names where two candidates are the same or one is above another; -EINVAL where there is none. Pure. */
+/* -EINVAL with both names where two candidates are the same or one is above another, where one is no path (NULL, "x"), or where there
+ * is none. Pure. */
 int ch_place_check_candidates(const char *const *groups, size_t n, ch_error **err);
-/* NO_ROOM: names the closest candidate and what it lacks. */
+/* NO_ROOM, -ENOSPC: names the closest candidate and what it lacks; BAD_TARGET, -EBUSY, where none can take processes. `scores` as
+ * ch_place_choose() left them. */
 int ch_place_refuse(const ch_place_request *request, const ch_place_score *scores, size_t n, ch_error **err);
 
 /* What was read of the kernel. */
