@@ -15,6 +15,7 @@
 
 #include "counter.h"
 #include "rcu.h"
+#include "slot.h"
 
 /* One per slot and account. `on_move` is the flag that the slot's owner looks at before it takes no lock. */
 typedef struct AccountLine {
@@ -36,7 +37,7 @@ struct ch_account {
         uint8_t *own_lines;                     /* NULL: its sums have gone to the parent */
         int64_t *stat_base;                     /* what came from removed children, n_kinds; tree lock */
         uint32_t movers;                        /* begun and not ended; written under the tree lock */
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 static inline ch_account *account_of_counter(Counter *counter)
 {
@@ -65,6 +66,7 @@ static inline int account_is_below(const ch_account *account, const ch_account *
 }
 
 int account_alloc(ch_ledger *ledger, ch_account *parent, ch_account **ret);
-void account_free(ch_account *account);
+/* A charge was refused for good: counts it and hands the reference on. */
+void account_refuse(ch_account *refused, ch_account **ret_refused);
 
 #endif

@@ -18,9 +18,12 @@
  * `count` is one per object, and this for the maker and for each stock that has the bucket: a stock keeps the objects
  * it charged and uncharged to itself, in either direction, without ever making the count look like 0.
  */
-#define BUCKET_BIAS ((int64_t)1 << 32)
+#define BUCKET_BIAS ((int64_t)1 << 48)
 /* Stocks pass on what they have kept beyond this, so that a bias is never used up. */
-#define BUCKET_KEPT_MAX ((int64_t)1 << 24)
+#define BUCKET_KEPT_MAX ((int64_t)1 << 32)
+/* At once, and in all. */
+#define BUCKET_BULK_MAX ((int64_t)1 << 56)
+#define BUCKET_OBJECTS_MAX ((int64_t)1 << 61)
 
 struct ch_bucket {
         ch_account *account;            /* RCU; changes when that account is removed */
@@ -32,6 +35,9 @@ struct ch_bucket {
         struct cds_list_head list;      /* on its account, tree lock */
         struct ch_bucket *next_dead;
 };
+
+/* For the count went to 0: returns what it still has charged, and frees it. Not from a reader section, nor with a slot held. */
+void bucket_bury(ch_bucket *dead);
 
 static inline ch_account *bucket_get_account(const ch_bucket *bucket)
 {

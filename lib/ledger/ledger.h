@@ -48,5 +48,9 @@ struct ch_ledger {
 void ledger_barrier(ch_ledger *ledger);
 /* Every slot was seen outside of its section: what was set before is seen by all sections from now on. Not from inside of one. */
 void ledger_synchronize(ch_ledger *ledger);
+/* Empties the stocks of `top` and below (NULL: all). After it every slot has been outside of its section once. */
+void ledger_drain(ch_ledger *ledger, const ch_account *top);
+/* The same before a charge is refused; at once if there is nothing in stock. */
+void ledger_drain_for(const ch_account *refused);
 
 #endif
