@@ -65,15 +65,10 @@ static ConfGroup *conf_add_group(Conf *conf, const char *path)
 }
 
 /* A section without keys makes its group too. */
-static void open_section(Reader *reader)
+static void open_group(Reader *reader, const char *path)
 {
         _cleanup_(error_freep) ch_error *error = NULL;
-        const char *path = reader->section + 6;
 
-        reader->skip_section = 0;
-        if (strncmp(reader->section, "Group ", 6) != 0)
-                return;
-        path += strspn(path, " ");
         if (ch_path_check(path, &error) < 0) {
                 warn(reader, "section [%s] skipped: %s", reader->section,
                      ch_error_get_cause(error));
@@ -81,6 +76,55 @@ static void open_section(Reader *reader)
         } else {
                 (void)conf_add_group(reader->conf, path);
         }
+}
+
+static void open_pool(Reader *reader, const char *name)
+{
+        if (pool_check_name(name) >= 0) {
+                (void)conf_pools_add(&reader->conf->pools, name);
+                return;
+        }
+        warn(reader,
+             "section [%s] skipped: the name of a pool has 1 to 64 letters, digits, '.', '_' and "
+             "'-'",
+             reader->section);
+        reader->skip_section = 1;
+}
+
+static void set_group_key(Reader *reader, const char *path, const char *key, const char *text);
+static void set_pool_key(Reader *reader, const char *name, const char *key, const char *text);
+
+/* Sections that there may be several of, each with a name. */
+static const struct Named {
+        const char *prefix;
+        void (*open)(Reader *reader, const char *name);
+        void (*set)(Reader *reader, const char *name, const char *key, const char *text);
+} named_sections[] = {
+        {"Group ", open_group, set_group_key},
+        { "Pool ", open_pool,  set_pool_key },
+};
+
+static const struct Named *find_named(const char *section, const char **ret_name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(named_sections); i++) {
+                size_t length = strlen(named_sections[i].prefix);
+
+                if (strncmp(section, named_sections[i].prefix, length) != 0)
+                        continue;
+                *ret_name = section + length + strspn(section + length, " ");
+                return &named_sections[i];
+        }
+        return NULL;
+}
+
+static void open_section(Reader *reader)
+{
+        const char *name;
+        const struct Named *named = find_named(reader->section, &name);
+
+        reader->skip_section = 0;
+        if (named)
+                named->open(reader, name);
 }
 
 static char *read_line(char *buffer, int size, void *userdata)
@@ -170,7 +214,7 @@ static void set_group_attribute(Reader *reader, ConfGroup *group, const char *ke
 
 static void set_group_key(Reader *reader, const char *path, const char *key, const char *text)
 {
-        ConfGroup *group = reader->skip_section ? NULL : conf_add_group(reader->conf, path);
+        ConfGroup *group = conf_add_group(reader->conf, path);
         uint32_t *id;
 
         if (!group)
@@ -185,16 +229,32 @@ static void set_group_key(Reader *reader, const char *path, const char *key, con
                      streq(key, "Uid") ? "user" : "group");
 }
 
+static void set_pool_key(Reader *reader, const char *name, const char *key, const char *text)
+{
+        ConfPool *pool = conf_pools_add(&reader->conf->pools, name);
+        _cleanup_(freep) char *why = NULL;
+        int r = pool ? pool_set_key(pool, key, text, &why) : -ENOMEM;
+
+        if (r == -ENOENT)
+                warn(reader,
+                     "unknown key '%s' in [%s], skipped; there are Groups, Policy and Weights", key,
+                     reader->section);
+        else if (why)
+                warn(reader, "%s", why);
+}
+
 static int on_key(void *userdata, const char *section, const char *key, const char *text)
 {
         Reader *reader = userdata;
+        const struct Named *named;
         const ConfRow *row;
+        const char *name;
 
-        if (reader->skip_section && strncmp(reader->section, "Group ", 6))
+        if (reader->skip_section)
                 return 1;
-        if (!strncmp(reader->section, "Group ", 6)) {
-                set_group_key(reader, reader->section + 6 + strspn(reader->section + 6, " "), key,
-                              text);
+        named = find_named(reader->section, &name);
+        if (named) {
+                named->set(reader, name, key, text);
                 return 1;
         }
         row = find_row(reader->section, key);
@@ -333,6 +393,7 @@ Conf *conf_free(Conf *conf)
         }
         for (size_t i = 0; i < conf->n_warnings; i++)
                 free(conf->warnings[i]);
+        conf_pools_done(&conf->pools);
         free(conf->groups);
         free(conf->warnings);
         free(conf->root);

@@ -13,6 +13,8 @@
 
 #include <chargehand/move.h>
 
+#include "pool.h"
+
 #define CONF_FILE_DEFAULT "/etc/chargehand/chargehand.conf"
 
 typedef enum Mode { MODE_ROOT, MODE_DELEGATED, MODE_PRIVATE, MODE_MAX_ } Mode;
@@ -65,6 +67,7 @@ typedef struct Conf {
 
         ConfGroup *groups;
         size_t n_groups, groups_allocated;
+        ConfPools pools;
         char **warnings; /* "FILE:LINE: …" */
         size_t n_warnings, warnings_allocated;
         unsigned n_refs;

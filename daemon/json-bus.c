@@ -8,6 +8,27 @@
 
 static int append_variant(sd_bus_message *message, json_object *value);
 
+int json_bus_append_entries(sd_bus_message *message, json_object *object)
+{
+        int r = 0;
+
+        json_object_object_foreach(object, key, value)
+        {
+                if (!value)
+                        continue;
+                r = sd_bus_message_open_container(message, 'e', "sv");
+                if (r >= 0)
+                        r = sd_bus_message_append(message, "s", key);
+                if (r >= 0)
+                        r = append_variant(message, value);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(message);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
 int json_bus_append(sd_bus_message *message, json_object *object)
 {
         int r;
@@ -15,25 +36,9 @@ int json_bus_append(sd_bus_message *message, json_object *object)
         if (object && !json_object_is_type(object, json_type_object))
                 return -EINVAL;
         r = sd_bus_message_open_container(message, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        if (object) {
-                json_object_object_foreach(object, key, value)
-                {
-                        if (!value)
-                                continue;
-                        r = sd_bus_message_open_container(message, 'e', "sv");
-                        if (r >= 0)
-                                r = sd_bus_message_append(message, "s", key);
-                        if (r >= 0)
-                                r = append_variant(message, value);
-                        if (r >= 0)
-                                r = sd_bus_message_close_container(message);
-                        if (r < 0)
-                                return r;
-                }
-        }
-        return sd_bus_message_close_container(message);
+        if (r >= 0 && object)
+                r = json_bus_append_entries(message, object);
+        return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
 static int all_of(json_object *array, json_type type)

@@ -14,5 +14,7 @@ struct json_object;
 
 /* Appends an a{sv}; `object` NULL: an empty one. -EINVAL if it is no object. */
 int json_bus_append(sd_bus_message *message, struct json_object *object);
+/* Only its entries: the caller has opened the a{sv}, and may add others. */
+int json_bus_append_entries(sd_bus_message *message, struct json_object *object);
 
 #endif

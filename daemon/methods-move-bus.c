@@ -24,7 +24,7 @@ typedef struct MoveCall {
 } MoveCall;
 
 static const OptionRow move_rows[] = {
-        MOVE_KEYS_ROWS(MoveCall, keys),
+        MOVE_KEYS_ROWS(MoveCall, keys, 0),
         {"target", "s", offsetof(MoveCall, target)},
 };
 
@@ -124,7 +124,7 @@ static int plan_finish(Request *request)
         return reply_json(request, ((MoveCall *)request->data)->json);
 }
 
-static int check_job_limit(Request *request)
+int method_check_job_limit(Request *request)
 {
         const Jobs *jobs = request->manager->jobs;
         unsigned n = 0, limit = request->manager->conf->jobs_per_user *
@@ -152,7 +152,7 @@ static int move_finish(Request *request)
                              back */
         if (ch_plan_get_refusal(call->plan))
                 return error_copy(&request->error, ch_plan_get_refusal(call->plan));
-        r = check_job_limit(request);
+        r = method_check_job_limit(request);
         if (r < 0)
                 return r;
         r = jobs_add_move(request->manager->jobs, TAKE_PTR(call->plan), call->target, request->uid,

@@ -30,6 +30,11 @@ int method_thaw(Request *request);
 int method_plan_move(Request *request);
 int method_move(Request *request);
 int method_charge_map(Request *request);
+/* JobsPerUser=: LimitReached. */
+int method_check_job_limit(Request *request);
+
+/* placement-bus.c */
+int method_place(Request *request);
 
 /* methods-status-bus.c */
 int method_status(Request *request);

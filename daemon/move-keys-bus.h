@@ -23,18 +23,19 @@ typedef struct MoveKeys {
         size_t n_targets;
 } MoveKeys;
 
-/* Rows of an OptionRow table, for a struct that has MoveKeys as a member */
+/* Rows of an OptionRow table, for a struct that has MoveKeys as a member; `how_given` is the offset of an int that becomes 1 when
+ * any key is there that says how to move, 0: nobody asks */
 /* clang-format off */
-#define MOVE_KEYS_ROWS(type, member)                                                               \
-        { "pids",                 "au", offsetof(type, member.pids)                 },             \
-        { "pidfds",               "ah", offsetof(type, member.pidfds)               },             \
-        { "group",                "s",  offsetof(type, member.group)                },             \
-        { "tree",                 "b",  offsetof(type, member.tree)                 },             \
-        { "policy",               "s",  offsetof(type, member.policy)               },             \
-        { "backends",             "as", offsetof(type, member.backends)             },             \
-        { "max_growth_permyriad", "u",  offsetof(type, member.max_growth_permyriad) },             \
-        { "rate_bytes_per_sec",   "t",  offsetof(type, member.rate_bytes_per_sec)   },             \
-        { "timeout_usec",         "t",  offsetof(type, member.timeout_usec)         }
+#define MOVE_KEYS_ROWS(type, member, how_given)                                                    \
+        { "pids",                 "au", offsetof(type, member.pids)                           },   \
+        { "pidfds",               "ah", offsetof(type, member.pidfds)                         },   \
+        { "group",                "s",  offsetof(type, member.group)                          },   \
+        { "tree",                 "b",  offsetof(type, member.tree),                 how_given },  \
+        { "policy",               "s",  offsetof(type, member.policy),               how_given },  \
+        { "backends",             "as", offsetof(type, member.backends),             how_given },  \
+        { "max_growth_permyriad", "u",  offsetof(type, member.max_growth_permyriad), how_given },  \
+        { "rate_bytes_per_sec",   "t",  offsetof(type, member.rate_bytes_per_sec),   how_given },  \
+        { "timeout_usec",         "t",  offsetof(type, member.timeout_usec),         how_given }
 /* clang-format on */
 
 /* What holds where a key is left out; before options_read(). */

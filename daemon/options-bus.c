@@ -2,6 +2,7 @@
 /* Reads the a{sv} options of calls by tables. */
 
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "error.h"
 #include "options-bus.h"
@@ -9,6 +10,7 @@
 #include "value-bus.h"
 
 #define NUMBERS_MAX 65536
+#define PAIRS_MAX   4096
 
 static int read_whole(sd_bus_message *message, const char *signature, uint64_t max, uint64_t *ret)
 {
@@ -71,6 +73,38 @@ static int read_words(sd_bus_message *message, char ***ret)
         return 0;
 }
 
+/* Of a{su}, as a person would write it. */
+static int read_pairs(sd_bus_message *message, char **ret)
+{
+        char *text = strdup("");
+        const char *key;
+        uint32_t number;
+        int r;
+
+        r = text ? sd_bus_message_enter_container(message, 'a', "{su}") : -ENOMEM;
+        while (r >= 0 && (r = sd_bus_message_read(message, "{su}", &key, &number)) > 0) {
+                char *longer;
+
+                if (strlen(text) > PAIRS_MAX) {
+                        r = -E2BIG;
+                        break;
+                }
+                if (asprintf(&longer, "%s%s%s:%u", text, *text ? " " : "", key, number) < 0) {
+                        r = -ENOMEM;
+                        break;
+                }
+                free(text);
+                text = longer;
+        }
+        if (r < 0) {
+                free(text);
+                return r;
+        }
+        free(*ret);
+        *ret = text;
+        return sd_bus_message_exit_container(message);
+}
+
 static int read_one(sd_bus_message *message, const OptionRow *row, const char *signature,
                     void *options)
 {
@@ -95,6 +129,8 @@ static int read_one(sd_bus_message *message, const OptionRow *row, const char *s
         case 's':
                 return read_text(message, member);
         default:
+                if (row->type[1] == '{')
+                        return read_pairs(message, member);
                 return row->type[1] == 's' ? read_words(message, member)
                                            : read_numbers(message, row->type[1], member);
         }
@@ -126,6 +162,8 @@ static int read_entry(sd_bus_message *message, const OptionRow *rows, size_t n_r
                                  "takes D-Bus type '%s', not '%s'", row->type, signature);
         if (r == -ERANGE || r == -E2BIG)
                 return error_set(err, CH_ERROR_BAD_VALUE, -r, name, "out of range");
+        if (r >= 0 && row->given)
+                *(int *)((char *)options + row->given) = 1;
         return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 

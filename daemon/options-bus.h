@@ -17,8 +17,9 @@ typedef struct Numbers {
 typedef struct OptionRow {
         const char *name;
         const char *type; /* b → int, u → uint32_t, t → uint64_t, s → char *, au, ah (fds,
-                             duplicated) → Numbers, as → char ** */
+                             duplicated) → Numbers, as → char **, a{su} → char * ("key:1 other:2") */
         size_t offset;
+        size_t given; /* of an int that becomes 1 when the option is there; 0: nobody asks */
 } OptionRow;
 
 /* Numbers of any whole type are taken for u and t. BadValue: an unknown name, a wrong type. */

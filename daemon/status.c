@@ -34,7 +34,7 @@ static json_object *warnings_of(const Conf *conf)
 
 int status_to_json(Manager *manager, json_object **ret)
 {
-        json_object *status = json_object_new_object(), *kernel, *claims, *watches, *workers;
+        json_object *status = json_object_new_object(), *kernel, *claims, *pools, *watches, *workers;
         int r;
 
         if (!status)
@@ -55,6 +55,8 @@ int status_to_json(Manager *manager, json_object **ret)
                 (void)claims_append_json(manager->claims, claims);
                 json_object_object_add(status, "claims", claims);
         }
+        if (pools_to_json(&manager->conf->pools, manager->groups, &pools) >= 0)
+                json_object_object_add(status, "pools", pools);
         watches = json_object_new_object();
         add_number(watches, "active", watches_count(manager->watches));
         add_truth(watches, "complete", watches_is_complete(manager->watches));

@@ -94,12 +94,97 @@ static void test_keys(void **state)
         assert_int_equal(conf->max_growth_permyriad, 250);
 }
 
+/* A configuration of that text; its warnings are conf->warnings. */
+static Conf *read_text(const char *text)
+{
+        char path[] = "/tmp/chargehand-conf-XXXXXX";
+        int fd = mkstemp(path);
+        Conf *conf;
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        (void)close(fd);
+        assert_int_equal(conf_new(&conf), 0);
+        assert_int_equal(conf_read(conf, path, NULL), 0);
+        assert_int_equal(unlink(path), 0);
+        return conf;
+}
+
+static void test_pools(void **state)
+{
+        _cleanup_(conf_freep) Conf *conf = read_text("[Pool ci]\n"
+                                                     "Groups=/ci/*, /web/batch\n"
+                                                     "Policy=affinity\n"
+                                                     "Weights=headroom:3 sharing:10\n"
+                                                     "[Pool  web]\n"
+                                                     "Groups=/web/[ab]\n"
+                                                     "[Daemon]\n"
+                                                     "Workers=3\n"
+                                                     "[Pool ci]\n"
+                                                     "Groups=/ci/x*\n");
+        _cleanup_(freep) char *names = conf_pools_names(&conf->pools);
+        const ConfPool *ci = conf_pools_find(&conf->pools, "ci");
+        const ConfPool *web = conf_pools_find(&conf->pools, "web");
+
+        assert_int_equal(conf->n_warnings, 0);
+        assert_int_equal(conf->workers, 3);
+        assert_string_equal(names, "ci, web");
+        assert_null(conf_pools_find(&conf->pools, "db"));
+        assert_non_null(ci);
+        assert_non_null(web);
+        /* the later section of the same name replaces what it has, and keeps the rest */
+        assert_int_equal(ci->n_patterns, 1);
+        assert_string_equal(ci->patterns[0], "/ci/x*");
+        assert_int_equal(ci->policy, CH_PLACE_POLICY_AFFINITY);
+        assert_int_equal(ci->weights.weight[CH_PLACE_TERM_SHARING], 10);
+        assert_int_equal(ci->weights.weight[CH_PLACE_TERM_CPU], 0);
+        assert_int_equal(web->policy, CH_PLACE_POLICY_SPREAD);
+        assert_string_equal(web->patterns[0], "/web/[ab]");
+}
+
+/* Each with the line it is in, and without harm to what is right. */
+static void test_bad_pools(void **state)
+{
+        static const char *const wants[] = {
+                ":2: group 'ci' skipped: ",
+                ":3: 'Policy=fastest' is not spread, pack or affinity; 'spread' stays",
+                ":4: 'Weights=colour:3' skipped: ",
+                ":5: unknown key 'Group' in [Pool ci], skipped; there are Groups, Policy and "
+                "Weights",
+                ":6: 'Groups=' skipped: no group is named",
+                ":7: section [Pool a b] skipped: the name of a pool ",
+                ":9: section [Pool ] skipped: the name of a pool ",
+        };
+        _cleanup_(conf_freep) Conf *conf = read_text("[Pool ci]\n"
+                                                     "Groups=/ci/a ci /ci/b\n"
+                                                     "Policy=fastest\n"
+                                                     "Weights=colour:3\n"
+                                                     "Group=/x\n"
+                                                     "Groups=\n"
+                                                     "[Pool a b]\n"
+                                                     "Groups=/x\n"
+                                                     "[Pool ]\n"
+                                                     "Groups=/x\n");
+        const ConfPool *ci = conf_pools_find(&conf->pools, "ci");
+
+        for (size_t i = 0; i < ELEMENTSOF(wants); i++)
+                if (i >= conf->n_warnings || !strstr(conf->warnings[i], wants[i]))
+                        fail_msg("want '%s', got '%s'", wants[i],
+                                 i < conf->n_warnings ? conf->warnings[i] : "nothing");
+        assert_int_equal(conf->n_warnings, ELEMENTSOF(wants));
+        assert_int_equal(conf->pools.n, 1);
+        assert_int_equal(ci->n_patterns, 2);
+        assert_string_equal(ci->patterns[1], "/ci/b");
+        assert_int_equal(ci->policy, CH_PLACE_POLICY_SPREAD);
+        assert_int_equal(ci->weights.weight[CH_PLACE_TERM_HEADROOM], 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_shipped_file),
-                cmocka_unit_test(test_shipped_file_reads),
-                cmocka_unit_test(test_keys),
+                cmocka_unit_test(test_shipped_file), cmocka_unit_test(test_shipped_file_reads),
+                cmocka_unit_test(test_keys),         cmocka_unit_test(test_pools),
+                cmocka_unit_test(test_bad_pools),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
