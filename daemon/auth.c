@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "auth.h"
-#include "hash.h"
+#include "hash-string.h"
 #include "request.h"
 #include "util.h"
 

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "group.h"
+#include "hash-string.h"
 #include "mark.h"
 #include "util.h"
 

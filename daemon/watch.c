@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 
 #include "error.h"
+#include "hash-string.h"
 #include "log.h"
 #include "rescan.h"
 #include "util.h"

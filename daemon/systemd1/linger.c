@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Directories of dead scopes: kept for those who read memory.events after the end, then removed. */
 
-#include "hash.h"
+#include "hash-string.h"
 #include "life.h"
 #include "start.h"
 #include "util.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of properties, made from property.def, and the sets of what units were given. */
 
-#include "hash.h"
+#include "hash-string.h"
 #include "property-row.h"
 #include "util.h"
 

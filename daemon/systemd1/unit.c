@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "face.h"
-#include "hash.h"
+#include "hash-string.h"
 #include "util.h"
 
 /* of one unit */

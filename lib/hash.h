@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef CHD_HASH_H
-#define CHD_HASH_H
+#ifndef CH_HASH_H
+#define CH_HASH_H
 
 /* A map from 64-bit keys to pointers: open addressing, 16 bytes a slot. Values must not be NULL. */
 
@@ -30,6 +30,7 @@ void hash_done(Hash *hash);
 /* Any order: next value after *position (0 at first), NULL at the end. No changes meanwhile. */
 void *hash_next(const Hash *hash, size_t *position);
 
-uint64_t hash_string(const char *text);
+/* Spreads a key over all 64 bits. */
+uint64_t hash_mix(uint64_t key);
 
 #endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A map from 64-bit keys to pointers with linear probing and backward-shift deletion. */
 
-#include <sys/random.h>
-
 #include "hash.h"
 #include "util.h"
 
 enum { SLOTS_MIN = 16 };
 
-static uint64_t mix(uint64_t key)
+uint64_t hash_mix(uint64_t key)
 {
         key ^= key >> 33;
         key *= 0xff51afd7ed558ccdULL;
@@ -19,7 +17,7 @@ static uint64_t mix(uint64_t key)
 
 static size_t home(const Hash *hash, uint64_t key)
 {
-        return (size_t)mix(key) & (hash->n_slots - 1);
+        return (size_t)hash_mix(key) & (hash->n_slots - 1);
 }
 
 /* The slot of the key, or the free one where it belongs; never full. */
@@ -105,18 +103,4 @@ void *hash_next(const Hash *hash, size_t *position)
                         return value;
         }
         return NULL;
-}
-
-/* FNV-1a from a random start, so that nobody can choose names that collide. */
-uint64_t hash_string(const char *text)
-{
-        static uint64_t seed;
-        uint64_t value;
-
-        if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-                seed = 0xcbf29ce484222325ULL;
-        value = seed;
-        for (; *text; text++)
-                value = (value ^ (unsigned char)*text) * 0x100000001b3ULL;
-        return mix(value);
 }
