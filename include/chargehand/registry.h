@@ -46,27 +46,35 @@ typedef struct ch_mm_info {
         uint64_t id;            /* of this registry; never used again */
         pid_t owner;            /* whose group pays */
         uint32_t n_users;       /* processes that share it */
-        uint64_t group_id;      /* inode number of the group that pays, as in the charge map; 0 unknown (outside the tree) */
+        /* The group that the owner is in, by inode number as in the charge map; 0 unknown (outside the tree). Where the memory
+         * controller is not enabled for it, the account is that of the nearest ancestor that has it. */
+        uint64_t group_id;
         const char *group;      /* its path in the tree, "" outside; valid until the next event */
-        uint64_t last_group_id; /* Biederman's mm->memcg: of whichever sharer was attached last; the same but for CLONE_VM */
+        /* Biederman's mm->memcg: of whichever sharer was forked into it or attached last; the same but for CLONE_VM */
+        uint64_t last_group_id;
         const char *last_group;
 } ch_mm_info;
 
-/* The owner of an mm changed; `from` has exited or executed. Called from within the event. */
+/* The owner of an mm changed; `from` has exited or executed. Called from within the event: ask the registry, tell it nothing. */
 typedef void (*ch_owner_func)(const ch_mm_info *mm, pid_t from, pid_t to, ch_owner_cause cause, void *userdata);
 
 /* Where facts about processes come from: the kernel (NULL in the options), or a model in tests and benchmarks. */
 typedef struct ch_process_facts {
-        pid_t ppid;
+        pid_t ppid;             /* real parent; 0 none or outside of the pid namespace */
         uint64_t start_ticks;
         uint64_t group_id;      /* 0: outside the tree */
         char *group;            /* malloc'd path; NULL outside */
-        int has_mm;             /* 0 for kernel threads and zombies */
+        int has_mm;             /* 0 for kernel threads and for who is about to exit */
+        int leader_exited;      /* its first thread is a zombie, others live */
         uint64_t mm_key;        /* processes with different keys do not share an mm; 0: cannot be told */
 } ch_process_facts;
 typedef struct ch_process_source {
-        int (*read)(pid_t pid, ch_process_facts *ret, void *userdata);          /* -ESRCH */
-        int (*same_mm)(pid_t a, pid_t b, void *userdata);                       /* 1, 0, -ESRCH, -EPERM */
+        /* 0; -ESRCH: gone, or a zombie without living threads; other errors are passed on */
+        int (*read)(pid_t pid, ch_process_facts *ret, void *userdata);
+        /* As kcmp(KCMP_VM): 0 the same mm, 1 and 2 an order of the two that lasts as long as they, 3 different without order;
+         * < 0 cannot be told, with -ESRCH if one of them is gone */
+        int (*compare_mm)(pid_t a, pid_t b, void *userdata);
+        /* Every process once, in any order; passes on what `each` returns if it is not 0 */
         int (*list)(int (*each)(pid_t pid, void *arg), void *arg, void *userdata);
         void *userdata;
 } ch_process_source;
@@ -78,22 +86,27 @@ typedef struct ch_registry_options {
         void *userdata;
 } ch_registry_options;
 
+/* Knows no process yet: ch_feed_new() or ch_registry_resync() follows. Without a source: -ENOTSUP no kcmp() in this kernel, -EACCES
+ * without CAP_SYS_PTRACE. -EINVAL neither tree nor source. */
 int ch_registry_new(const ch_registry_options *options, ch_registry **ret, ch_error **err);
 ch_registry *ch_registry_free(ch_registry *registry);
 
 /*
- * Events, in the order in which they happened. A process that is not known (its fork was lost) is read from the source; one that is gone
- * already is passed over. 0, or -ENOMEM.
+ * Events, in the order in which they happened, however late: what a process shares is asked of the source as it is now, and what is known
+ * already (after a resync) does no harm when it comes again. A process that is not known (its fork was lost) is read from the source; one
+ * that is gone already is passed over. 0, or -ENOMEM, or what the source said.
  */
 int ch_registry_fork(ch_registry *registry, pid_t parent, pid_t child); /* processes; threads are not told */
 int ch_registry_exec(ch_registry *registry, pid_t pid);
 int ch_registry_exit(ch_registry *registry, pid_t pid); /* the whole process; its owner's duty passes on */
-/* It was written to cgroup.procs of that group. */
+/* It was written to cgroup.procs of that group. NULL or "" and 0: to one outside the tree. Attaches by others are noticed when the process
+ * executes or forks next, and by a resync. */
 int ch_registry_attach(ch_registry *registry, pid_t pid, const char *group, uint64_t group_id);
 /* A group is gone (its members have left it before): nothing of it is kept. */
 int ch_registry_forget_group(ch_registry *registry, uint64_t group_id);
 /* Read everything again and make the registry agree: after lost events, and now and then for attaches by others. Linear in the
- * processes of the host. Owners that exist still stay owners. */
+ * processes of the host (n log n in those that were forked off one program). Owners that exist still stay owners. Who took over from
+ * an owner that exited unseen cannot be read anywhere: it is sought as the kernel would have now. */
 int ch_registry_resync(ch_registry *registry, ch_error **err);
 
 /* O(1). -ESRCH: not known; -ENODATA: known, without an mm. */
@@ -110,14 +123,17 @@ typedef struct ch_registry_figures {
 void ch_registry_get_figures(const ch_registry *registry, ch_registry_figures *ret);
 
 /*
- * The process connector (CONFIG_PROC_EVENTS, netlink): fork, exec and exit of the whole host. -ENOTSUP kernel without it, or a network or pid
- * namespace that does not get them; -EPERM without CAP_NET_ADMIN.
+ * The process connector (CONFIG_PROC_EVENTS, netlink): fork, exec and exit of the whole host. Listens first and then reads all processes into the
+ * registry (ch_registry_resync), so that nothing falls between. -ENOTSUP kernel without it, or a network, pid or user
+ * namespace that does not get them; -EPERM without CAP_NET_ADMIN. Blocks for less than a second. The registry must live
+ * longer than its feed.
  */
 int ch_feed_new(ch_registry *registry, ch_feed **ret, ch_error **err);
 ch_feed *ch_feed_free(ch_feed *feed);
 int ch_feed_get_fd(const ch_feed *feed); /* poll for reading */
-/* Take at most `max` events into the registry without waiting; returns how many, 0 none. Lost events (ENOBUFS, a gap in
- * the sequence numbers of a CPU) are made good by ch_registry_resync() within the call. */
+/* Take at most `max` events into the registry without waiting; returns how many, 0 none. Lost events (ENOBUFS; a gap in
+ * the sequence numbers of a CPU where the kernel, before 6.6, cannot filter: later ones count what they do not send) are made good by
+ * ch_registry_resync() within the call, once at most. */
 int ch_feed_process(ch_feed *feed, unsigned max, ch_error **err);
 
 #ifdef __cplusplus
