@@ -135,7 +135,7 @@ ch_account *ch_item_get_account(const ch_item *item);
 /*
  * Add `delta` to the item's account and to *own, the item's own contribution. Updates of one item and kind are serialised by its
  * holder; those of different items are not, and take no lock unless the account is marked ON_MOVE in this
- * slot.
+ * slot. Kinds that there are not are ignored.
  */
 void ch_stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own);
 /*

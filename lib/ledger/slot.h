@@ -58,9 +58,10 @@ struct ch_slot {
         uint32_t reading;       /* owner is inside */
         uint32_t claimed;       /* others are waiting to come in */
         uint32_t fenced;        /* no membarrier(); constant */
-        uint32_t index;         /* constant, and so are the next two */
+        uint32_t index;         /* constant, and so are the next four */
         uint32_t page_shift;
         uint32_t batch_pages;
+        uint32_t n_kinds;
         size_t stat_offset;     /* of this slot's line in an account's statistics */
         ByteStock bytes[BYTE_WAYS];
         PageStock pages[PAGE_WAYS];

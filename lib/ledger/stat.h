@@ -54,6 +54,8 @@ static inline void stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int6
 {
         AccountLine *line;
 
+        if (__builtin_expect(kind >= slot->n_kinds, 0))
+                return;
         slot_read_enter(slot);
         line = stat_get_line(__atomic_load_n(&item->account_, __ATOMIC_ACQUIRE), slot);
         if (__builtin_expect(__atomic_load_n(&line->on_move, __ATOMIC_ACQUIRE), 0)) {
