@@ -263,7 +263,7 @@ _public_ int ch_account_charge(ch_slot *slot, ch_account *account, uint64_t page
         if (r != -ENOSPC)
                 return r;
         (void)ch_account_unref(refused);
-        return -ERANGE; /* there is no such number */
+        return -ERANGE; /* beyond COUNTER_MAX */
 }
 
 _public_ int ch_account_uncharge(ch_slot *slot, ch_account *account, uint64_t pages)

@@ -13,6 +13,8 @@
 #include "util.h"
 
 #define BYTES_MAX ((uint64_t)1 << 63)
+/* Above this a byte stock gives back whole pages, but one: whoever charges and uncharges in turn meets no border. */
+#define STOCK_PAGES_MAX 2
 
 _public_ int ch_bucket_new(ch_account *account, ch_bucket **ret)
 {
@@ -23,7 +25,7 @@ _public_ int ch_bucket_new(ch_account *account, ch_bucket **ret)
         bucket = calloc(1, sizeof(*bucket));
         if (!bucket)
                 return -ENOMEM;
-        *bucket = (ch_bucket){ .account = account, .count = BUCKET_BIAS, .ledger = account->ledger };
+        *bucket = (ch_bucket){ .account = account, .state = BUCKET_HOLDER, .ledger = account->ledger };
         (void)pthread_mutex_lock(&account->ledger->tree_lock);
         if (account_is_removed(account)) {
                 (void)pthread_mutex_unlock(&account->ledger->tree_lock);
@@ -38,21 +40,51 @@ _public_ int ch_bucket_new(ch_account *account, ch_bucket **ret)
         return 0;
 }
 
-/* Objects and stocks are gone: what is charged is the rest, whole pages. If it is not, somebody uncharged other sizes
- * than he charged; it is given back all the same, so that the account is whole. */
-static void settle(ch_bucket *bucket)
+int bucket_take_charged(ch_bucket *bucket, uint64_t pages)
 {
-        uint64_t pages = bucket->charged_pages, rest = bucket->rest_bytes;
+        uint64_t state = counter_read(&bucket->state);
 
-        if (bucket->count != 0 || pages << bucket->ledger->page_shift != rest)
-                stock_count_error(bucket->ledger);
-        (void)__atomic_sub_fetch(&bucket->ledger->rest_bytes, (int64_t)rest, __ATOMIC_RELAXED);
-        if (pages == 0)
-                return;
-        rcu_enter();
-        if (counter_uncharge(&bucket_get_account(bucket)->counter, pages) < 0)
-                stock_count_error(bucket->ledger);
-        rcu_exit();
+        do {
+                if (pages > (state & (BUCKET_HOLDER - 1)))
+                        return -ERANGE;
+        } while (!__atomic_compare_exchange_n(&bucket->state, &state, state - pages, 0, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_RELAXED));
+        return state == pages;
+}
+
+/* The last one to let go has acquired what others did with the bucket before they let go. */
+int bucket_drop_holder(ch_bucket *bucket)
+{
+        return __atomic_sub_fetch(&bucket->state, BUCKET_HOLDER, __ATOMIC_ACQ_REL) == 0;
+}
+
+uint64_t bucket_add_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
+{
+        uint32_t shift = bucket->ledger->page_shift;
+        uint64_t rest = __atomic_add_fetch(&bucket->rest_bytes, bytes, __ATOMIC_RELAXED), whole;
+
+        /* The rests of several slots make up whole pages. They go back now: a bucket is dead when none is charged. */
+        do {
+                whole = rest >> shift;
+        } while (whole > 0 &&
+                 !__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - (whole << shift), 0,
+                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+        (void)__atomic_add_fetch(sum, (int64_t)(bytes - (whole << shift)), __ATOMIC_RELAXED);
+        return whole;
+}
+
+uint64_t bucket_take_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
+{
+        uint64_t rest = counter_read(&bucket->rest_bytes), taken;
+
+        do {
+                taken = bytes == BUCKET_ALL_REST ? rest : bytes;
+                if (taken > rest || taken == 0)
+                        return 0;
+        } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - taken, 0, __ATOMIC_RELAXED,
+                                              __ATOMIC_RELAXED));
+        (void)__atomic_sub_fetch(sum, (int64_t)taken, __ATOMIC_RELAXED);
+        return taken;
 }
 
 void bucket_bury(ch_bucket *dead)
@@ -62,7 +94,10 @@ void bucket_bury(ch_bucket *dead)
                 ch_ledger *ledger = bucket->ledger;
 
                 dead = bucket->next_dead;
-                settle(bucket);
+                if (bucket->rest_bytes > 0) { /* of no page: more was uncharged than charged */
+                        stock_count_error(ledger);
+                        (void)__atomic_sub_fetch(&ledger->rest_bytes, (int64_t)bucket->rest_bytes, __ATOMIC_RELAXED);
+                }
                 (void)pthread_mutex_lock(&ledger->tree_lock);
                 cds_list_del(&bucket->list);
                 ledger->n_buckets--;
@@ -72,18 +107,10 @@ void bucket_bury(ch_bucket *dead)
         }
 }
 
-/* Without a slot. Returns the bucket if that was the last one who had it, for bucket_bury(). */
-static ch_bucket *let_go(ch_bucket *bucket, int64_t count)
-{
-        int64_t before = __atomic_fetch_sub(&bucket->count, count, __ATOMIC_ACQ_REL);
-
-        return before > 0 && before <= count ? bucket : NULL;
-}
-
 _public_ ch_bucket *ch_bucket_unref(ch_bucket *bucket)
 {
-        if (bucket)
-                bucket_bury(let_go(bucket, BUCKET_BIAS));
+        if (bucket && bucket_drop_holder(bucket))
+                bucket_bury(bucket);
         return NULL;
 }
 
@@ -99,12 +126,11 @@ _public_ ch_account *ch_bucket_get_account(ch_bucket *bucket)
         return account;
 }
 
-static int check_size(uint64_t bytes, uint64_t n, uint64_t *ret_total)
+static int check_total(const ch_bucket *bucket, uint64_t bytes)
 {
-        if (bytes == 0 || n == 0 || n > (uint64_t)BUCKET_BULK_MAX || __builtin_mul_overflow(bytes, n, ret_total) ||
-            *ret_total > BYTES_MAX)
-                return -ERANGE;
-        return 0;
+        if (!bucket)
+                return -EINVAL;
+        return bytes == 0 || bytes > BYTES_MAX ? -ERANGE : 0;
 }
 
 /* Pages for the bucket, wherever it is now. */
@@ -113,12 +139,12 @@ static int charge_pages(ch_slot *slot, ch_bucket *bucket, uint64_t pages, StockM
         int r = stock_take_pages(slot, bucket_get_account(bucket), pages, mode, ret_refused);
 
         if (r == 0)
-                (void)__atomic_add_fetch(&bucket->charged_pages, pages, __ATOMIC_RELAXED);
+                (void)__atomic_add_fetch(&bucket->state, pages, __ATOMIC_RELAXED);
         return r;
 }
 
-static int charge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n, StockMode mode,
-                       Counter **ret_refused, ch_bucket **dead)
+static int charge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, StockMode mode, Counter **ret_refused,
+                       ch_bucket **dead)
 {
         ByteStock *stock = stock_get_bytes(slot, bucket, dead);
         uint64_t pages = total >> slot->page_shift, rest = total - (pages << slot->page_shift), left;
@@ -139,61 +165,46 @@ static int charge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_
                         return r;
         }
         slot_store(&stock->bytes, left);
-        stock_keep_objects(stock, (int64_t)n);
         return 0;
 }
 
-/* Of the rest, if it is enough for what is over whole pages. */
-static int take_rest(ch_bucket *bucket, uint64_t bytes)
-{
-        uint64_t rest = counter_read(&bucket->rest_bytes);
-
-        do {
-                if (bytes > rest)
-                        return 0;
-        } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - bytes, 0, __ATOMIC_RELAXED,
-                                              __ATOMIC_RELAXED));
-        (void)__atomic_sub_fetch(&bucket->ledger->rest_bytes, (int64_t)bytes, __ATOMIC_RELAXED);
-        return 1;
-}
-
-/* The rest has grown by this; whole pages that it makes up go back. */
+/* The rest has grown by this; whole pages that it makes up go back. The bucket is held. */
 static void give_rest(ch_bucket *bucket, uint64_t bytes)
 {
-        uint64_t pages = stock_add_rest(bucket, bytes, &bucket->ledger->rest_bytes);
+        uint64_t pages = bucket_add_rest(bucket, bytes, &bucket->ledger->rest_bytes);
 
-        if (pages > 0 && (stock_take_charged(bucket, pages) < 0 ||
+        if (pages > 0 && (bucket_take_charged(bucket, pages) < 0 ||
                           counter_uncharge(&bucket_get_account(bucket)->counter, pages) < 0))
                 stock_count_error(bucket->ledger);
 }
 
-static int charge_slotless(ch_bucket *bucket, uint64_t total, uint64_t n, Counter **ret_refused)
+static int charge_slotless(ch_bucket *bucket, uint64_t total, Counter **ret_refused)
 {
         uint32_t shift = bucket->ledger->page_shift;
-        uint64_t pages = total >> shift, rest = total - (pages << shift), over = 0;
-        int r, from_rest = rest > 0 && take_rest(bucket, rest);
+        uint64_t pages = total >> shift, rest = total - (pages << shift), over = 0, taken = 0;
+        int r;
 
-        if (rest > 0 && !from_rest) {
+        if (rest > 0)
+                taken = bucket_take_rest(bucket, rest, &bucket->ledger->rest_bytes);
+        if (rest > taken) {
                 pages++;
                 over = ((uint64_t)1 << shift) - rest;
         }
         if (pages > 0) {
                 r = charge_pages(NULL, bucket, pages, STOCK_EXACT, ret_refused);
                 if (r < 0) {
-                        if (from_rest)
-                                give_rest(bucket, rest);
+                        if (taken > 0)
+                                give_rest(bucket, taken);
                         return r;
                 }
         }
         if (over > 0)
                 give_rest(bucket, over);
-        (void)__atomic_add_fetch(&bucket->count, (int64_t)n, __ATOMIC_RELAXED);
         return 0;
 }
 
 /* One try. -ENOSPC: *ret_refused is a reference. */
-static int try_once(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n, StockMode mode,
-                    ch_account **ret_refused)
+static int try_once(ch_slot *slot, ch_bucket *bucket, uint64_t total, StockMode mode, ch_account **ret_refused)
 {
         SlotHold hold = slot ? slot_enter(slot) : SLOT_READING;
         Counter *refused = NULL;
@@ -201,12 +212,10 @@ static int try_once(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n
         int r;
 
         rcu_enter();
-        if (__atomic_load_n(&bucket->count, __ATOMIC_RELAXED) > BUCKET_OBJECTS_MAX)
-                r = -ERANGE;
-        else if (slot)
-                r = charge_slow(slot, bucket, total, n, mode, &refused, &dead);
+        if (slot)
+                r = charge_slow(slot, bucket, total, mode, &refused, &dead);
         else
-                r = charge_slotless(bucket, total, n, &refused);
+                r = charge_slotless(bucket, total, &refused);
         if (r == -ENOSPC)
                 *ret_refused = ch_account_ref(account_of_counter(refused));
         rcu_exit();
@@ -216,48 +225,48 @@ static int try_once(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n
         return r;
 }
 
-static __attribute__((noinline)) int charge_total(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n,
+/* What the hit could not do: also all that is wrong about the arguments. */
+static __attribute__((noinline)) int charge_total(ch_slot *slot, ch_bucket *bucket, uint64_t total,
                                                   ch_account **ret_refused)
 {
         ch_account *refused;
-        int r;
+        int r = check_total(bucket, total);
 
-        r = try_once(slot, bucket, total, n, STOCK_BATCH, &refused);
+        if (r < 0)
+                return r;
+        r = try_once(slot, bucket, total, STOCK_BATCH, &refused);
         if (r != -ENOSPC)
                 return r;
         /* What other slots have in stock may be what is missing. */
         ledger_drain_for(refused);
         (void)ch_account_unref(refused);
-        r = try_once(slot, bucket, total, n, STOCK_EXACT, &refused);
+        r = try_once(slot, bucket, total, STOCK_EXACT, &refused);
         if (r == -ENOSPC)
                 account_refuse(refused, ret_refused);
         return r;
 }
 
-/* The hit: nothing shared is written, nothing waits. */
-static inline int charge_from_stock(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n)
+/* The hit: nothing shared is written, nothing waits. No bytes are none, and no bucket has any. */
+static inline int charge_from_stock(ch_slot *slot, ch_bucket *bucket, uint64_t total)
 {
-        SlotHold hold = slot_enter(slot);
-        ByteStock *stock = stock_find_bytes(slot, bucket);
-        int hit = stock && stock->bytes >= total;
+        ByteStock *stock;
+        int hit;
 
-        if (__builtin_expect(hit, 1)) {
+        if (!slot || !slot_try_enter(slot))
+                return 0;
+        stock = stock_find_bytes(slot, bucket);
+        hit = stock && total - 1 < stock->bytes;
+        if (__builtin_expect(hit, 1))
                 slot_store(&stock->bytes, stock->bytes - total);
-                slot_store(&stock->objects, stock->objects + (int64_t)n);
-        }
-        slot_exit(slot, hold);
+        slot_read_exit(slot);
         return hit;
 }
 
 _public_ int ch_bucket_charge(ch_slot *slot, ch_bucket *bucket, uint64_t bytes, ch_account **ret_refused)
 {
-        if (!bucket)
-                return -EINVAL;
-        if (bytes == 0 || bytes > BYTES_MAX)
-                return -ERANGE;
-        if (slot && charge_from_stock(slot, bucket, bytes, 1))
+        if (charge_from_stock(slot, bucket, bytes))
                 return 0;
-        return charge_total(slot, bucket, bytes, 1, ret_refused);
+        return charge_total(slot, bucket, bytes, ret_refused);
 }
 
 _public_ int ch_bucket_charge_bulk(ch_slot *slot, ch_bucket *bucket, uint64_t bytes, uint64_t n,
@@ -265,24 +274,19 @@ _public_ int ch_bucket_charge_bulk(ch_slot *slot, ch_bucket *bucket, uint64_t by
 {
         uint64_t total;
 
-        if (!bucket)
-                return -EINVAL;
-        if (check_size(bytes, n, &total) < 0)
+        if (__builtin_mul_overflow(bytes, n, &total))
                 return -ERANGE;
-        if (slot && charge_from_stock(slot, bucket, total, n))
-                return 0;
-        return charge_total(slot, bucket, total, n, ret_refused);
+        return ch_bucket_charge(slot, bucket, total, ret_refused);
 }
 
-/* Are so many bytes within what the bucket has charged? With one slot in use that is exactly all that can be uncharged. */
+/* Are so many bytes (not 0) within what the bucket has charged? With one slot in use that is exactly all that can be
+ * uncharged. */
 static inline int is_charged(const ch_bucket *bucket, uint64_t bytes, uint32_t shift)
 {
-        uint64_t mask = ((uint64_t)1 << shift) - 1;
-
-        return (bytes + mask) >> shift <= counter_read(&bucket->charged_pages);
+        return (bytes - 1) >> shift < bucket_get_charged(bucket);
 }
 
-static int uncharge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n, ch_bucket **dead)
+static int uncharge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, ch_bucket **dead)
 {
         ByteStock *stock = stock_get_bytes(slot, bucket, dead);
         uint32_t shift = slot->page_shift;
@@ -291,25 +295,25 @@ static int uncharge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint6
 
         if (!is_charged(bucket, stock->bytes + total, shift))
                 return -ERANGE;
-        if (bytes > (uint64_t)2 << shift) { /* one page stays: whoever charges and uncharges in turn meets no border */
+        if (bytes > (uint64_t)STOCK_PAGES_MAX << shift) {
                 uint64_t back = (bytes >> shift) - 1;
 
                 pages += back;
                 bytes -= back << shift;
         }
         if (pages > 0) {
-                r = stock_take_charged(bucket, pages);
+                r = bucket_take_charged(bucket, pages);
                 if (r < 0)
                         return r;
                 if (stock_put_pages(slot, bucket_get_account(bucket), pages) < 0)
                         stock_count_error(bucket->ledger);
         }
         slot_store(&stock->bytes, bytes);
-        stock_keep_objects(stock, -(int64_t)n);
         return 0;
 }
 
-static int uncharge_slotless(ch_bucket *bucket, uint64_t total, uint64_t n, ch_bucket **dead)
+/* The pages of the object that goes hold the bucket until the last step. */
+static int uncharge_slotless(ch_bucket *bucket, uint64_t total, ch_bucket **dead)
 {
         uint32_t shift = bucket->ledger->page_shift;
         uint64_t pages = total >> shift, rest = total - (pages << shift);
@@ -317,27 +321,30 @@ static int uncharge_slotless(ch_bucket *bucket, uint64_t total, uint64_t n, ch_b
 
         if (!is_charged(bucket, total, shift))
                 return -ERANGE;
-        if (pages > 0) {
-                r = stock_take_charged(bucket, pages);
-                if (r < 0)
-                        return r;
-                if (counter_uncharge(&bucket_get_account(bucket)->counter, pages) < 0)
-                        stock_count_error(bucket->ledger);
-        }
         if (rest > 0)
-                give_rest(bucket, rest);
-        *dead = let_go(bucket, (int64_t)n);
+                pages += bucket_add_rest(bucket, rest, &bucket->ledger->rest_bytes);
+        if (pages == 0)
+                return 0;
+        if (counter_uncharge(&bucket_get_account(bucket)->counter, pages) < 0)
+                stock_count_error(bucket->ledger);
+        r = bucket_take_charged(bucket, pages);
+        if (r < 0)
+                stock_count_error(bucket->ledger);
+        *dead = r > 0 ? bucket : NULL;
         return 0;
 }
 
-static __attribute__((noinline)) int uncharge_total(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n)
+static __attribute__((noinline)) int uncharge_total(ch_slot *slot, ch_bucket *bucket, uint64_t total)
 {
-        SlotHold hold = slot ? slot_enter(slot) : SLOT_READING;
         ch_bucket *dead = NULL;
-        int r;
+        SlotHold hold;
+        int r = check_total(bucket, total);
 
+        if (r < 0)
+                return r;
+        hold = slot ? slot_enter(slot) : SLOT_READING;
         rcu_enter();
-        r = slot ? uncharge_slow(slot, bucket, total, n, &dead) : uncharge_slotless(bucket, total, n, &dead);
+        r = slot ? uncharge_slow(slot, bucket, total, &dead) : uncharge_slotless(bucket, total, &dead);
         rcu_exit();
         if (slot)
                 slot_exit(slot, hold);
@@ -345,45 +352,37 @@ static __attribute__((noinline)) int uncharge_total(ch_slot *slot, ch_bucket *bu
         return r;
 }
 
-static inline int uncharge_to_stock(ch_slot *slot, ch_bucket *bucket, uint64_t total, uint64_t n)
+static inline int uncharge_to_stock(ch_slot *slot, ch_bucket *bucket, uint64_t total)
 {
-        SlotHold hold = slot_enter(slot);
-        ByteStock *stock = stock_find_bytes(slot, bucket);
+        ByteStock *stock;
+        uint64_t bytes;
         int hit = 0;
 
+        if (!slot || !bucket || total - 1 >= BYTES_MAX || !slot_try_enter(slot))
+                return 0;
+        stock = stock_find_bytes(slot, bucket);
         if (__builtin_expect(stock != NULL, 1)) {
-                uint64_t bytes = stock->bytes + total;
-
-                hit = bytes <= (uint64_t)2 << slot->page_shift && is_charged(bucket, bytes, slot->page_shift);
-                if (__builtin_expect(hit, 1)) {
+                bytes = stock->bytes + total;
+                hit = (bytes - 1) >> slot->page_shift < STOCK_PAGES_MAX && is_charged(bucket, bytes, slot->page_shift);
+                if (__builtin_expect(hit, 1))
                         slot_store(&stock->bytes, bytes);
-                        slot_store(&stock->objects, stock->objects - (int64_t)n);
-                }
         }
-        slot_exit(slot, hold);
+        slot_read_exit(slot);
         return hit;
 }
 
 _public_ int ch_bucket_uncharge(ch_slot *slot, ch_bucket *bucket, uint64_t bytes)
 {
-        if (!bucket)
-                return -EINVAL;
-        if (bytes == 0 || bytes > BYTES_MAX)
-                return -ERANGE;
-        if (slot && uncharge_to_stock(slot, bucket, bytes, 1))
+        if (uncharge_to_stock(slot, bucket, bytes))
                 return 0;
-        return uncharge_total(slot, bucket, bytes, 1);
+        return uncharge_total(slot, bucket, bytes);
 }
 
 _public_ int ch_bucket_uncharge_bulk(ch_slot *slot, ch_bucket *bucket, uint64_t bytes, uint64_t n)
 {
         uint64_t total;
 
-        if (!bucket)
-                return -EINVAL;
-        if (check_size(bytes, n, &total) < 0)
+        if (__builtin_mul_overflow(bytes, n, &total))
                 return -ERANGE;
-        if (slot && uncharge_to_stock(slot, bucket, total, n))
-                return 0;
-        return uncharge_total(slot, bucket, total, n);
+        return ch_bucket_uncharge(slot, bucket, total);
 }

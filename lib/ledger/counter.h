@@ -13,8 +13,9 @@
 
 #include <stdint.h>
 
-/* As PAGE_COUNTER_MAX: a usage fits a signed 64-bit number, limit or no limit. */
-#define COUNTER_MAX ((uint64_t)INT64_MAX)
+/* As PAGE_COUNTER_MAX, limit or no limit: no usage is ever beyond this. With pages of 4 KiB that is 2^64 bytes. */
+#define COUNTER_BITS 52
+#define COUNTER_MAX (((uint64_t)1 << COUNTER_BITS) - 1)
 
 typedef uint64_t counter_u64 __attribute__((aligned(8))); /* lock-free on 32 bit too */
 

@@ -13,7 +13,7 @@
 #define BATCH_PAGES 64U         /* MEMCG_CHARGE_BATCH */
 #define BATCH_MAX (1U << 20)
 #define SLOTS_MIN 4U
-#define SLOTS_MAX 4096U         /* and their biases fit a bucket's count */
+#define SLOTS_MAX (BUCKET_HOLDERS_MAX - 1)
 #define PAGE_BYTES_MAX ((uint64_t)1 << 30)
 #define KINDS_MAX 4096U
 
@@ -79,7 +79,9 @@ static int set_options(ch_ledger *ledger, const ch_ledger_options *options)
                 .recursive_protection = options->recursive_protection,
         };
         if (ledger->max_slots == 0)
-                ledger->max_slots = machine_cpus > (long)SLOTS_MIN ? (uint32_t)machine_cpus : SLOTS_MIN;
+                ledger->max_slots = (uint32_t)(machine_cpus < (long)SLOTS_MIN   ? (long)SLOTS_MIN
+                                               : machine_cpus > (long)SLOTS_MAX ? (long)SLOTS_MAX
+                                                                                : machine_cpus);
         if (ledger->page_bytes & (ledger->page_bytes - 1) || ledger->page_bytes > PAGE_BYTES_MAX ||
             ledger->batch_pages > BATCH_MAX || ledger->max_slots > SLOTS_MAX || ledger->n_kinds > KINDS_MAX ||
             ledger->recursive_protection > 1)

@@ -14,6 +14,7 @@
 void slot_init(ch_slot *slot, ch_ledger *ledger, uint32_t index)
 {
         *slot = (ch_slot){
+                .claimed = ledger->fenced,
                 .fenced = ledger->fenced,
                 .index = index,
                 .page_shift = ledger->page_shift,
@@ -32,7 +33,6 @@ void slot_done(ch_slot *slot)
 
 SlotHold slot_enter_claimed(ch_slot *slot)
 {
-        slot_read_exit(slot);
         (void)pthread_mutex_lock(&slot->lock);
         return SLOT_LOCKED;
 }

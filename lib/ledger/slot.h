@@ -15,8 +15,8 @@
  *        reading = 0, or unlock                  lock; use the stocks; unlock
  *                                                claimed -= 1
  *
- * membarrier() stands for the barrier that the owner would need between its store and its load; without that system call the
- * owner pays for one (`fenced`). Whoever sees reading == 0 has acquired what the owner released with it, so all
+ * membarrier() stands for the barrier that the owner would need between its store and its load. Without that system call
+ * (`fenced`) slots are claimed for good: owners take the lock; the bare section pays for the barrier. Whoever sees reading == 0 has acquired what the owner released with it, so all
  * of this is order that C11, and ThreadSanitizer, know.
  */
 
@@ -39,12 +39,10 @@
 typedef uint64_t slot_u64 __attribute__((aligned(8)));
 typedef int64_t slot_s64 __attribute__((aligned(8)));
 
-/* Bytes charged to a bucket but to no object. Holds the bucket by a large bias on its count; `objects` is the part of the
- * count that is kept here: charged minus uncharged through this slot since then. */
+/* Bytes charged to a bucket but to no object. A holder of the bucket, however many bytes. */
 typedef struct ByteStock {
         ch_bucket *bucket;
         slot_u64 bytes;
-        slot_s64 objects;
 } ByteStock;
 
 /* Pages charged to an account, that no bucket has. Holds one reference on the account, however many pages. */
@@ -102,13 +100,21 @@ typedef enum SlotHold {
 SlotHold slot_enter_claimed(ch_slot *slot);
 void slot_exit_claimed(ch_slot *slot);
 
-/* The owner, to use the stocks. */
+/* The owner, to use the stocks, where there is another way: 0 if the slot is claimed. Left by slot_read_exit(). */
+static inline int slot_try_enter(ch_slot *slot)
+{
+        __atomic_store_n(&slot->reading, 1, __ATOMIC_RELAXED);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* as above */
+        if (__builtin_expect(!__atomic_load_n(&slot->claimed, __ATOMIC_SEQ_CST), 1))
+                return 1;
+        slot_read_exit(slot);
+        return 0;
+}
+
+/* The owner, in any case. */
 static inline SlotHold slot_enter(ch_slot *slot)
 {
-        slot_read_enter(slot);
-        if (__builtin_expect(__atomic_load_n(&slot->claimed, __ATOMIC_SEQ_CST), 0))
-                return slot_enter_claimed(slot);
-        return SLOT_READING;
+        return slot_try_enter(slot) ? SLOT_READING : slot_enter_claimed(slot);
 }
 
 static inline void slot_exit(ch_slot *slot, SlotHold hold)

@@ -121,56 +121,20 @@ int stock_put_pages(ch_slot *slot, ch_account *account, uint64_t pages)
         return 0;
 }
 
-int stock_take_charged(ch_bucket *bucket, uint64_t pages)
-{
-        uint64_t charged = counter_read(&bucket->charged_pages);
-
-        do {
-                if (pages > charged)
-                        return -ERANGE;
-        } while (!__atomic_compare_exchange_n(&bucket->charged_pages, &charged, charged - pages, 0, __ATOMIC_RELAXED,
-                                              __ATOMIC_RELAXED));
-        return 0;
-}
-
-uint64_t stock_add_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *account_for)
-{
-        uint32_t shift = bucket->ledger->page_shift;
-        uint64_t rest = __atomic_add_fetch(&bucket->rest_bytes, bytes, __ATOMIC_RELAXED), whole;
-
-        /* The kernel leaves whole pages there until a stock takes the rest; several CPUs' rests may make up some. */
-        do {
-                whole = rest >> shift;
-        } while (whole > 0 &&
-                 !__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - (whole << shift), 0,
-                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-        (void)__atomic_add_fetch(account_for, (int64_t)(bytes - (whole << shift)), __ATOMIC_RELAXED);
-        return whole;
-}
-
-/* Pages to the page stock `to`, or to the counter if that is NULL. */
+/* Pages to the page stock of `to`, or to the counter if that is NULL. */
 static void flush_bytes(ch_slot *slot, ByteStock *stock, ch_slot *to, ch_bucket **dead)
 {
         ch_bucket *bucket = stock->bucket;
-        uint64_t pages, rest;
-        int64_t before, change;
+        uint64_t pages = stock->bytes >> slot->page_shift, rest = stock->bytes - (pages << slot->page_shift);
 
-        if (!bucket)
-                return;
-        pages = stock->bytes >> slot->page_shift;
-        rest = stock->bytes - (pages << slot->page_shift);
-        change = stock->objects - BUCKET_BIAS;
         slot_store(&stock->bytes, 0);
-        slot_store(&stock->objects, 0);
         slot_store(&stock->bucket, NULL);
         if (rest > 0)
-                pages += stock_add_rest(bucket, rest, &slot->rest_bytes);
-        if (pages > 0 && (stock_take_charged(bucket, pages) < 0 ||
+                pages += bucket_add_rest(bucket, rest, &slot->rest_bytes);
+        if (pages > 0 && (bucket_take_charged(bucket, pages) < 0 ||
                           stock_put_pages(to, bucket_get_account(bucket), pages) < 0))
                 stock_count_error(bucket->ledger);
-        /* The last one to let go sees all that others did with the bucket before they let go. */
-        before = __atomic_fetch_add(&bucket->count, change, __ATOMIC_ACQ_REL);
-        if (before + change > 0)
+        if (!bucket_drop_holder(bucket))
                 return;
         bucket->next_dead = *dead;
         *dead = bucket;
@@ -179,7 +143,6 @@ static void flush_bytes(ch_slot *slot, ByteStock *stock, ch_slot *to, ch_bucket 
 ByteStock *stock_get_bytes(ch_slot *slot, ch_bucket *bucket, ch_bucket **dead)
 {
         ByteStock *stock = stock_find_bytes(slot, bucket);
-        uint64_t rest = 0;
 
         if (stock)
                 return stock;
@@ -188,24 +151,10 @@ ByteStock *stock_get_bytes(ch_slot *slot, ch_bucket *bucket, ch_bucket **dead)
                 stock = &slot->bytes[slot->next_byte_victim++ % BYTE_WAYS];
                 flush_bytes(slot, stock, slot, dead);
         }
-        (void)__atomic_add_fetch(&bucket->count, BUCKET_BIAS, __ATOMIC_RELAXED);
-        if (counter_read(&bucket->rest_bytes) > 0)
-                rest = __atomic_exchange_n(&bucket->rest_bytes, 0, __ATOMIC_RELAXED);
-        slot_store(&slot->rest_bytes, slot->rest_bytes - (int64_t)rest);
-        slot_store(&stock->bytes, rest);
-        slot_store(&stock->objects, 0);
+        (void)__atomic_add_fetch(&bucket->state, BUCKET_HOLDER, __ATOMIC_RELAXED);
+        slot_store(&stock->bytes, bucket_take_rest(bucket, BUCKET_ALL_REST, &slot->rest_bytes));
         slot_store(&stock->bucket, bucket);
         return stock;
-}
-
-void stock_keep_objects(ByteStock *stock, int64_t objects)
-{
-        objects += stock->objects;
-        if (objects > BUCKET_KEPT_MAX || objects < -BUCKET_KEPT_MAX) {
-                (void)__atomic_add_fetch(&stock->bucket->count, objects, __ATOMIC_RELAXED);
-                objects = 0;
-        }
-        slot_store(&stock->objects, objects);
 }
 
 void stock_flush(ch_slot *slot, const ch_account *top, ch_bucket **dead)

@@ -31,9 +31,6 @@ uint64_t stock_count_pages(const ch_slot *slot, const ch_account *account);
 /* The bucket's byte stock in this slot, made if it is not there: another one is flushed for it, and may be put before
  * *dead, the list that bucket_bury() gets when the slot is let go. */
 ByteStock *stock_get_bytes(ch_slot *slot, ch_bucket *bucket, ch_bucket **dead);
-/* Passes on objects that a stock should not keep for longer. */
-void stock_keep_objects(ByteStock *stock, int64_t objects);
-
 /* Both stocks of all that is at `top` or below (NULL: all), to the counters. Enters the reader section itself. */
 void stock_flush(ch_slot *slot, const ch_account *top, ch_bucket **dead);
 /* For figures: without holding the slot. */
@@ -42,16 +39,13 @@ uint64_t stock_count_bytes(const ch_slot *slot);
 /* The hit: no call, the slot is held, no reader section. */
 static inline ByteStock *stock_find_bytes(ch_slot *slot, const ch_bucket *bucket)
 {
-        for (unsigned i = 0; i < BYTE_WAYS; i++)
-                if (slot->bytes[i].bucket == bucket)
-                        return &slot->bytes[i];
+#pragma GCC unroll 8
+        for (ByteStock *stock = slot->bytes; stock < slot->bytes + BYTE_WAYS; stock++)
+                if (stock->bucket == bucket)
+                        return stock;
         return NULL;
 }
 
-/* Adds to the bucket's rest. Returns the whole pages that it makes up now: they are the caller's. */
-uint64_t stock_add_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *account_for);
-/* The bucket has charged so many pages less. -ERANGE: it has not. */
-int stock_take_charged(ch_bucket *bucket, uint64_t pages);
 void stock_count_error(ch_ledger *ledger);
 
 #endif
