@@ -52,6 +52,19 @@ static const char *shorten(const char *path, ShortPath *buffer)
         return buffer->text;
 }
 
+/* As much of a sentence of others as there is room for, cut between characters. */
+static void say_shortened(Sentence *s, const char *text)
+{
+        size_t room = s->size - s->length - sizeof("…"), length = strlen(text);
+
+        if (length > room) {
+                length = room;
+                while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+                        length--;
+        }
+        say(s, "%.*s%s", (int)length, text, text[length] ? "…" : "");
+}
+
 static void say_level(Sentence *s, const ch_place_level *level)
 {
         char limit[CH_FORMAT_MAX], used[CH_FORMAT_MAX], cache[CH_FORMAT_MAX],
@@ -109,6 +122,8 @@ static void say_pressure(Sentence *s, const ch_place_facts *facts)
                 if (facts->pressure_permyriad[i] >= PRESSURE_TOLD_PERMYRIAD)
                         say(s, "; waits for %s %u %% of the time", words[i],
                             facts->pressure_permyriad[i] / 100);
+        if (facts->pressure_unknown)
+                say(s, "; its pressure is not told by the kernel");
 }
 
 static void say_memory(Sentence *s, const ch_place_facts *facts)
@@ -146,7 +161,7 @@ void place_explain(const ch_place_request *request, const ch_place_facts *facts,
 
         s.text[0] = '\0';
         if (facts->refused) {
-                say(&s, "%.*s", (int)sizeof(score->reason) - 1, facts->refused);
+                say_shortened(&s, facts->refused);
                 return;
         }
         if (!score->fits) {

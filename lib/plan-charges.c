@@ -23,16 +23,16 @@ static void fill_sizes(Charges *c)
 }
 
 /* Who pays for the mm when its owner is not one of us. */
-static int memcg_of_pid(ch_plan *plan, pid_t pid, uint64_t *ret)
+int memcg_of_pid(const ch_tree *tree, pid_t pid, uint64_t *ret)
 {
         _cleanup_(freep) char *path = NULL;
         _cleanup_(closep) int fd = -EBADF;
         int r;
 
-        r = ch_tree_path_of_pid(plan->tree, pid, &path, NULL);
+        r = ch_tree_path_of_pid((ch_tree *)tree, pid, &path, NULL);
         if (r < 0)
                 return r;
-        fd = tree_open_dir(plan->tree, path, NULL);
+        fd = tree_open_dir(tree, path, NULL);
         return fd < 0 ? fd : memcg_id_of(fd, ret);
 }
 
@@ -49,15 +49,16 @@ static const Source *source_of(const ch_plan *plan, pid_t pid)
 
 static void describe_mm(ch_plan *plan, const ch_mm *mm, int back, ChargeMm *ret)
 {
-        const Source *source = source_of(plan, mm->owner_inside ? mm->owner : mm->pid);
+        const Source *source =
+                back ? source_of(plan, mm->owner_inside ? mm->owner : mm->pid) : NULL;
         uint64_t paying;
 
         *ret = (ChargeMm){ .pid = mm->pid, .dest_id = plan->target_memcg_id };
-        if (back && source)
+        if (source)
                 ret->dest_id = source->memcg_id;
         if (mm->owner && !mm->owner_inside)
                 ret->foreign_owner =
-                        memcg_of_pid(plan, mm->owner, &paying) < 0 || paying != ret->dest_id;
+                        memcg_of_pid(plan->tree, mm->owner, &paying) < 0 || paying != ret->dest_id;
 }
 
 static void find_traits(ch_plan *plan, Charges *c)

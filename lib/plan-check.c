@@ -34,19 +34,18 @@ static int find_domain_controller(const char *words, char *buffer, size_t size)
         return 0;
 }
 
-static int check_target(ch_plan *plan, const ch_group_state *state)
+int group_check_takes_processes(const char *path, const ch_group_state *state, ch_error **err)
 {
-        const char *path = ch_group_get_path(plan->target);
         char controller[64];
 
         if (state->threaded)
-                return error_set(&plan->refusal, CH_ERROR_BAD_TARGET, EOPNOTSUPP, path,
+                return error_set(err, CH_ERROR_BAD_TARGET, EOPNOTSUPP, path,
                                  "cgroup.type is not 'domain': a threaded group takes threads, not "
                                  "processes; name a "
                                  "group that is no part of a threaded subtree");
         if (!state->is_root &&
             find_domain_controller(state->subtree_control, controller, sizeof(controller)))
-                return error_set(&plan->refusal, CH_ERROR_BAD_TARGET, EBUSY, path,
+                return error_set(err, CH_ERROR_BAD_TARGET, EBUSY, path,
                                  "cgroup.subtree_control enables '%s' for the groups below, so "
                                  "processes may only be in "
                                  "its leaves; name a leaf, or make one, such as %s/main",
@@ -192,7 +191,8 @@ int plan_check(ch_plan *plan, ch_error **err)
                 return r;
         r = check_processes(plan);
         if (r >= 0 && !plan->refusal)
-                (void)check_target(plan, &state);
+                (void)group_check_takes_processes(ch_group_get_path(plan->target), &state,
+                                                  &plan->refusal);
         if (r >= 0 && !plan->refusal)
                 r = check_frozen(plan, &state);
         if (r >= 0 && !plan->refusal)

@@ -12,7 +12,6 @@
 #include "util.h"
 
 enum {
-        STOCK_PAGES = 64, /* per CPU and group: MEMCG_CHARGE_BATCH of mm/memcontrol.c */
         THIN_BATCH = 32,  /* blocks that are filled at the same time before they are split again */
 };
 
@@ -84,6 +83,12 @@ int plan_find_payers(ch_plan *plan)
         return 0;
 }
 
+uint64_t room_extra_bytes(const Charges *c)
+{
+        return c->growth_bytes + min_u64(c->thin_bytes, THIN_BATCH * c->huge_bytes) +
+               room_slack_bytes(c);
+}
+
 uint64_t room_needed_bytes(const ch_plan *plan, const char *group)
 {
         const Charges *c = &plan->charges;
@@ -96,10 +101,7 @@ uint64_t room_needed_bytes(const ch_plan *plan, const char *group)
                 if (!payer->path || !ch_path_is_below(payer->path, group))
                         needed += payer->bytes;
         }
-        if (needed)
-                needed += c->growth_bytes + min_u64(c->thin_bytes, THIN_BATCH * c->huge_bytes) +
-                          room_slack_bytes(c);
-        return needed;
+        return needed ? needed + room_extra_bytes(c) : 0;
 }
 
 static int room_add(ch_plan *plan, const char *path, const Room *template)
@@ -173,22 +175,31 @@ static int add_ancestor(const char *path, int dir_fd, void *userdata)
         return rooms_of_group(userdata, path, dir_fd);
 }
 
+uint64_t stat_file_cache(const char *stat)
+{
+        static const char *const keys[] = { "\ninactive_file ", "\nactive_file " };
+        uint64_t bytes = 0, value;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *at = strstr(stat, keys[i]);
+
+                if (at && parse_u64(at + strlen(keys[i]), &value, &at) >= 0)
+                        bytes += value;
+        }
+        return bytes;
+}
+
 /* What memory.reclaim could get out of the target: its file cache, and anonymous memory as far as
  * it may be swapped. */
 static uint64_t read_reclaimable(int dir_fd)
 {
-        static const char *const keys[] = { "\ninactive_file ", "\nactive_file " };
         _cleanup_(freep) char *stat = NULL;
-        uint64_t bytes = 0, swap_max = 0, swap_current = 0, value;
+        uint64_t bytes, swap_max = 0, swap_current = 0, value;
         const char *at;
 
         if (read_file_at(dir_fd, "memory.stat", 64 << 10, &stat, NULL) < 0)
                 return 0;
-        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                at = strstr(stat, keys[i]);
-                if (at && parse_u64(at + strlen(keys[i]), &value, &at) >= 0)
-                        bytes += value;
-        }
+        bytes = stat_file_cache(stat);
         if (group_file_u64(dir_fd, "memory.swap.max", &swap_max) >= 0 &&
             group_file_u64(dir_fd, "memory.swap.current", &swap_current) >= 0 &&
             strncmp(stat, "anon ", 5) == 0 && parse_u64(stat + 5, &value, &at) >= 0)

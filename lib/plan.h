@@ -10,6 +10,10 @@
 #include "charges.h"
 #include "members.h"
 
+enum {
+        STOCK_PAGES = 64, /* per CPU and group: MEMCG_CHARGE_BATCH of mm/memcontrol.c */
+};
+
 /* One limit on the way from the target to the lowest common ancestor. */
 typedef struct Room {
         char *group;
@@ -52,14 +56,18 @@ int plan_warn(ch_plan *plan, const char *format, ...) __attribute__((format(prin
 /* Everything that speaks against the move and needs no map. Fills plan->refusal; < 0 only out of
  * memory and the like. */
 int plan_check(ch_plan *plan, ch_error **err);
+/* BAD_TARGET: the group is threaded, or has controllers on for the groups below. */
+int group_check_takes_processes(const char *path, const ch_group_state *state, ch_error **err);
 /* Is there a memory controller in this hierarchy at all? On a host with cgroup v1 it may be
  * elsewhere. */
 int memory_is_on(const ch_tree *tree);
 /* The lowest common ancestor of target and sources. */
 int plan_find_lca(ch_plan *plan);
 
-/* Map the set's charges; the destination is the target, or with `back` each process's source. */
+/* Map the set's charges; the destination is the target, or with `back` each process's source (which needs members). */
 int plan_scan_charges(ch_plan *plan, int back, Charges *charges, ch_error **err);
+/* The group that pays for what this process owns. */
+int memcg_of_pid(const ch_tree *tree, pid_t pid, uint64_t *ret);
 
 /* Who pays now for what is movable, by name. */
 int plan_find_payers(ch_plan *plan);
@@ -74,6 +82,10 @@ void room_compute(Room *room);
 /* More than a huge page is charged for a moment before the old pages are freed, and each CPU may
  * keep 64 pages in stock. */
 uint64_t room_slack_bytes(const Charges *charges);
+/* What comes for a while beyond the charges themselves: holes that are filled, a huge page on its way, stocks. Pure. */
+uint64_t room_extra_bytes(const Charges *charges);
+/* The file cache in the text of memory.stat. Pure. */
+uint64_t stat_file_cache(const char *stat);
 /* A number or "max" (UINT64_MAX) in an interface file. */
 int group_file_u64(int dir_fd, const char *file, uint64_t *ret);
 /* What comes to a group that does not pay for it yet, and what it takes to get it there; 0 for

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <chargehand/error.h>
+#include <chargehand/move.h>
 #include <chargehand/process.h>
 #include <chargehand/tree.h>
 
@@ -77,6 +78,7 @@ typedef struct ch_place_request {
         uint64_t nodes;         /* NUMA nodes it wants, as bits; 0: any */
         ch_place_policy policy;
         ch_place_weights weights;
+        const ch_move_options *move; /* how processes would be moved: backends, growth, policy; NULL: the defaults */
 } ch_place_request;
 
 #define CH_PLACE_NODES 64
@@ -123,6 +125,7 @@ typedef struct ch_place_facts {
         uint64_t shared_here_bytes;  /* of ch_place_source.shared_bytes: charged here */
         uint64_t shared_apart_bytes; /* would then be shared across groups */
         uint32_t pressure_permyriad[3]; /* PSI some avg10: memory, cpu, io */
+        int pressure_unknown;   /* at least one of them is not told by the kernel, and 0 */
         uint32_t cpus_milli;    /* its CPU limit along the ancestors; UINT32_MAX none */
         uint32_t cpus_used_milli;
         uint64_t nodes;         /* cpuset.mems.effective as bits; 0: all */
@@ -162,17 +165,22 @@ int ch_place_refuse(const ch_place_request *request, const ch_place_score *score
 typedef struct ch_place_report ch_place_report;
 typedef uint64_t (*ch_place_claimed_func)(const char *group_path, void *userdata);
 /*
- * Gather the facts for a request: `set` (may be NULL) is what moves. Blocks as long as a charge map of the set takes. -ENODEV a candidate
- * is not there (named).
+ * Gather the facts for a request: `set` (may be NULL) is what moves. Candidates that cannot take processes (not there, threaded, with
+ * controllers on for the groups below, frozen, without an account) are in the report as `refused`; -ENODEV only where none of them is there.
+ * Blocks as long as a charge map of the set takes, once, and once more for each candidate that pays for part of the set now.
+ * cpus_used_milli stays 0: to know it takes two looks with time between; the CPU pressure tells how busy a group is.
+ * -EINVAL as ch_place_check_candidates(); with a set -EPERM, -ENOTSUP where its charges cannot be mapped. `claimed` may be NULL; asked for
+ * each candidate and each ancestor once, "/" also stands for the machine.
  */
 int ch_place_read(ch_tree *tree, const ch_place_request *request, ch_procset *set, const char *const *groups, size_t n,
                   ch_place_claimed_func claimed, void *userdata, ch_place_report **ret, ch_error **err);
 ch_place_report *ch_place_report_free(ch_place_report *report);
 const ch_place_source *ch_place_report_get_source(const ch_place_report *report);
 const ch_place_facts *ch_place_report_get_facts(const ch_place_report *report, size_t *ret_n);
-/* {request:{bytes, cpus_milli, nodes, policy, weights:{…}}, resident_bytes, chosen (path or null), candidates:[{group, fits, score,
- *  terms:{…}, reason, short_bytes, limited_by, limit_bytes, used_bytes, claimed_bytes, free_bytes, needed_bytes, left_bytes,
- *  shared_apart_bytes, pressure:{memory, cpu, io}, nodes}]} */
+/* {request:{bytes, cpus_milli, nodes, policy, weights:{…}}, resident_bytes, shared_bytes, chosen (path or null), candidates:[{group, fits,
+ *  score, terms:{…}, reason, short_bytes, limited_by (path, "the machine", or ""), limit, limit_bytes, used_bytes, cache_bytes, claimed_bytes,
+ *  free_bytes, needed_bytes, here_bytes, movable_bytes, left_bytes, shared_here_bytes, shared_apart_bytes, pressure:{memory, cpu, io},
+ *  cpus_milli, nodes}]}; best first. Limits without end are "max", nodes are "0-1,3" ("" any or all), pressure in hundredths of a percent. */
 int ch_place_to_json(const ch_place_request *request, const ch_place_report *report, const ch_place_score *scores,
                      struct json_object **ret);
 
