@@ -19,7 +19,7 @@ void slot_init(ch_slot *slot, ch_ledger *ledger, uint32_t index)
                 .index = index,
                 .page_shift = ledger->page_shift,
                 .batch_pages = ledger->batch_pages,
-                .n_kinds = ledger->n_kinds,
+                .n_kinds = ledger->fenced ? 0 : ledger->n_kinds,
                 .stat_offset = index * ledger->stat_stride,
                 .ledger = ledger,
         };

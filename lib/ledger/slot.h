@@ -59,7 +59,7 @@ struct ch_slot {
         uint32_t index;         /* constant, and so are the next four */
         uint32_t page_shift;
         uint32_t batch_pages;
-        uint32_t n_kinds;
+        uint32_t n_kinds;       /* that need no fence: 0 if fenced */
         size_t stat_offset;     /* of this slot's line in an account's statistics */
         ByteStock bytes[BYTE_WAYS];
         PageStock pages[PAGE_WAYS];
@@ -76,6 +76,13 @@ struct ch_slot {
 void slot_init(ch_slot *slot, ch_ledger *ledger, uint32_t index);
 void slot_done(ch_slot *slot);
 
+/* For who has seen that the slot is not fenced. */
+static inline void slot_read_enter_unfenced(ch_slot *slot)
+{
+        __atomic_store_n(&slot->reading, 1, __ATOMIC_RELAXED);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the other half is membarrier() */
+}
+
 /* The bare section: no lock, no wait and no call of the user's inside. Does not nest. */
 static inline void slot_read_enter(ch_slot *slot)
 {
@@ -83,8 +90,7 @@ static inline void slot_read_enter(ch_slot *slot)
                 (void)__atomic_exchange_n(&slot->reading, 1, __ATOMIC_SEQ_CST);
                 return;
         }
-        __atomic_store_n(&slot->reading, 1, __ATOMIC_RELAXED);
-        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the other half is membarrier() */
+        slot_read_enter_unfenced(slot);
 }
 
 static inline void slot_read_exit(ch_slot *slot)

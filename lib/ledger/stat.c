@@ -197,6 +197,14 @@ void stat_update_locked(ch_slot *slot, ch_item *item, uint32_t kind, int64_t del
         slot_read_exit(slot);
 }
 
+void stat_update_slow(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
+{
+        if (kind >= slot->ledger->n_kinds)
+                return;
+        slot_read_enter(slot);
+        stat_update_held(slot, item, kind, delta, own);
+}
+
 _public_ void ch_stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
 {
         stat_update(slot, item, kind, delta, own);

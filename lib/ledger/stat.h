@@ -46,18 +46,16 @@ static inline void stat_add(AccountLine *line, uint32_t kind, int64_t delta)
         slot_store(&line->stats[kind], (int64_t)((uint64_t)slot_load(&line->stats[kind]) + (uint64_t)delta));
 }
 
+/* All that is not the common case: fenced slots, kinds that there are not. */
+void stat_update_slow(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own);
 /* From inside of the section, which it leaves. */
 void stat_update_locked(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own);
 
-/* ch_stat_update(), for callers of our own in hot loops. */
-static inline void stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
+/* In the section. */
+static inline void stat_update_held(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
 {
-        AccountLine *line;
+        AccountLine *line = stat_get_line(__atomic_load_n(&item->account_, __ATOMIC_ACQUIRE), slot);
 
-        if (__builtin_expect(kind >= slot->n_kinds, 0))
-                return;
-        slot_read_enter(slot);
-        line = stat_get_line(__atomic_load_n(&item->account_, __ATOMIC_ACQUIRE), slot);
         if (__builtin_expect(__atomic_load_n(&line->on_move, __ATOMIC_ACQUIRE), 0)) {
                 stat_update_locked(slot, item, kind, delta, own);
                 return;
@@ -65,6 +63,17 @@ static inline void stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int6
         stat_add(line, kind, delta);
         *own = (int64_t)((uint64_t)*own + (uint64_t)delta);
         slot_read_exit(slot);
+}
+
+/* ch_stat_update(), for callers of our own in hot loops. */
+static inline void stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
+{
+        if (__builtin_expect(kind >= slot->n_kinds, 0)) {
+                stat_update_slow(slot, item, kind, delta, own);
+                return;
+        }
+        slot_read_enter_unfenced(slot);
+        stat_update_held(slot, item, kind, delta, own);
 }
 
 #endif
