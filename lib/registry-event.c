@@ -279,12 +279,34 @@ _public_ int ch_registry_exec(ch_registry *registry, pid_t pid)
         return r < 0 ? r : 0;
 }
 
+/*
+ * Told of who still lives: by a thread that is not the last, or late, of who had the pid before. Only where that
+ * can be: of a process that was seen to start and has no threads it is the end.
+ */
+static int still_lives(ch_registry *registry, const Process *process)
+{
+        ch_process_facts facts;
+        int r;
+
+        if (!process->has_threads)
+                return 0;
+        r = registry_read(registry, process->pid, &facts);
+        if (r < 0)
+                return r == -ESRCH ? 0 : r;
+        facts_done(&facts);
+        return facts.start_ticks == process->start_ticks;
+}
+
 _public_ int ch_registry_exit(ch_registry *registry, pid_t pid)
 {
         Process *process = process_find(registry, pid);
+        int r = process ? still_lives(registry, process) : 0;
 
-        registry->counts.exits++;
-        if (process)
+        if (r < 0)
+                return r;
+        if (r == 0)
+                registry->counts.exits++;
+        if (r == 0 && process)
                 end(registry, process);
         return 0;
 }
@@ -319,23 +341,10 @@ void registry_thread_fork(ch_registry *registry, pid_t pid)
 int registry_thread_exit(ch_registry *registry, pid_t pid, pid_t tid)
 {
         Process *process = process_find(registry, pid);
-        ch_process_facts facts;
-        int r;
 
         if (!process)
                 return 0;
         if (tid == pid)
                 process->leader_exited = 1;
-        if (!process->leader_exited)
-                return 0;
-        if (!process->has_threads)
-                return ch_registry_exit(registry, pid);
-        r = registry_read(registry, pid, &facts);
-        if (r < 0 && r != -ESRCH)
-                return r;
-        facts_done(&facts);
-        /* others of its threads live on */
-        if (r == 0 && facts.start_ticks == process->start_ticks)
-                return 0;
-        return ch_registry_exit(registry, pid);
+        return process->leader_exited ? ch_registry_exit(registry, pid) : 0;
 }

@@ -360,9 +360,14 @@ static const Entry *find_maker(const Entry *entries, size_t n)
 {
         const Entry *maker = &entries[0];
 
-        for (size_t i = 1; i < n && entries[i].facts.start_ticks == maker->facts.start_ticks; i++)
-                if (maker->facts.ppid == entries[i].pid)
-                        maker = &entries[i];
+        for (size_t i = 1; i < n && entries[i].facts.start_ticks == maker->facts.start_ticks;) {
+                if (maker->facts.ppid != entries[i].pid) {
+                        i++;
+                        continue;
+                }
+                maker = &entries[i];
+                i = 1;
+        }
         return maker;
 }
 

@@ -98,7 +98,7 @@ ch_registry *ch_registry_free(ch_registry *registry);
  */
 int ch_registry_fork(ch_registry *registry, pid_t parent, pid_t child); /* processes; threads are not told */
 int ch_registry_exec(ch_registry *registry, pid_t pid);
-int ch_registry_exit(ch_registry *registry, pid_t pid); /* the whole process; its owner's duty passes on */
+int ch_registry_exit(ch_registry *registry, pid_t pid); /* the whole process, not a thread; its owner's duty passes on */
 /* It was written to cgroup.procs of that group. NULL or "" and 0: to one outside the tree. Attaches by others are noticed when the process
  * executes or forks next, and by a resync. */
 int ch_registry_attach(ch_registry *registry, pid_t pid, const char *group, uint64_t group_id);
