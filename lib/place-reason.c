@@ -101,17 +101,21 @@ static void say_lack(Sentence *s, const ch_place_facts *facts, const ch_place_sc
                     ch_format_bytes(facts->slack_bytes, slack));
 }
 
-static void say_room(Sentence *s, const ch_place_score *score)
+static void say_room(Sentence *s, const PlaceRoom *room, const ch_place_score *score)
 {
         char left[CH_FORMAT_MAX];
+        ShortPath path;
 
         if (score->level.limit_bytes == UINT64_MAX) {
                 say(s, "fits: there is no limit above it");
                 return;
         }
         say(s, "fits: %s free after it",
-            ch_format_bytes(sub_u64(score->free_bytes, score->needed_bytes), left));
+            ch_format_bytes(room->left_bytes, left));
         say_at(s, &score->level);
+        if (room->tightest && room->level.path && !streq(room->tightest, room->level.path))
+                say(s, ", %u %% of %s", room->left_permyriad / 100,
+                    shorten(room->tightest, &path));
 }
 
 static void say_pressure(Sentence *s, const ch_place_facts *facts)
@@ -126,18 +130,24 @@ static void say_pressure(Sentence *s, const ch_place_facts *facts)
                 say(s, "; its pressure is not told by the kernel");
 }
 
-static void say_memory(Sentence *s, const ch_place_facts *facts)
+/* A hundredth of what there is, and less, is not worth a word: everything shares and leaves a few
+ * pages. */
+static void say_memory(Sentence *s, const ch_place_source *source, const ch_place_facts *facts)
 {
+        const struct {
+                const char *before, *after;
+                uint64_t bytes;
+        } rows[] = {
+                { "; shares ", " with processes there", facts->shared_here_bytes },
+                { "; ", " would be shared with other groups", facts->shared_apart_bytes },
+                { "; leaves ", " on other accounts", facts->left_bytes },
+        };
         char bytes[CH_FORMAT_MAX];
 
-        if (facts->shared_here_bytes)
-                say(s, "; shares %s with processes there",
-                    ch_format_bytes(facts->shared_here_bytes, bytes));
-        if (facts->shared_apart_bytes)
-                say(s, "; %s would be shared with other groups",
-                    ch_format_bytes(facts->shared_apart_bytes, bytes));
-        if (facts->left_bytes)
-                say(s, "; leaves %s on other accounts", ch_format_bytes(facts->left_bytes, bytes));
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                if (rows[i].bytes > source->resident_bytes / 100)
+                        say(s, "%s%s%s", rows[i].before, ch_format_bytes(rows[i].bytes, bytes),
+                            rows[i].after);
 }
 
 static void say_limits(Sentence *s, const ch_place_request *request, const ch_place_score *score,
@@ -154,8 +164,8 @@ static void say_limits(Sentence *s, const ch_place_request *request, const ch_pl
                     request->cpus_milli / 1000, request->cpus_milli % 1000 / 10);
 }
 
-void place_explain(const ch_place_request *request, const ch_place_facts *facts,
-                   ch_place_score *score)
+void place_explain(const ch_place_request *request, const ch_place_source *source,
+                   const ch_place_facts *facts, const PlaceRoom *room, ch_place_score *score)
 {
         Sentence s = { .text = score->reason, .size = sizeof(score->reason) };
 
@@ -168,8 +178,8 @@ void place_explain(const ch_place_request *request, const ch_place_facts *facts,
                 say_lack(&s, facts, score);
                 return;
         }
-        say_room(&s, score);
-        say_memory(&s, facts);
+        say_room(&s, room, score);
+        say_memory(&s, source, facts);
         say_limits(&s, request, score, facts);
         say_pressure(&s, facts);
 }

@@ -55,33 +55,38 @@ static uint32_t share_left(const ch_place_level *level, uint64_t needed_bytes)
         return place_share(sub_u64(free_at(level, kept_bytes), needed_bytes), level->limit_bytes);
 }
 
+/* Which share of its limit would be left tells how tight it is. */
+static void enter_share(const ch_place_level *level, uint32_t left, PlaceRoom *room)
+{
+        if (left < room->left_permyriad || room->level.limit_bytes == UINT64_MAX) {
+                room->next_permyriad = room->left_permyriad;
+                room->left_permyriad = left;
+                room->tightest = level->path;
+        } else if (left < room->next_permyriad) {
+                room->next_permyriad = left;
+        }
+}
+
+/* How much would be left, or is lacking, tells what can be had there. */
 static void enter_level(const ch_place_request *request, const ch_place_facts *facts,
                         const ch_place_level *level, PlaceRoom *room)
 {
         uint64_t needed = needed_at(request, facts, level);
         uint64_t free_bytes = free_at(level, level->used_bytes);
         uint64_t short_bytes = sub_u64(needed, free_bytes);
-        uint32_t left;
-        int decides;
+        uint64_t left_bytes = sub_u64(free_bytes, needed);
 
         if (level->limit_bytes == UINT64_MAX)
                 return;
-        left = short_bytes ? 0 : share_left(level, needed);
-        decides = room->level.limit_bytes == UINT64_MAX || short_bytes > room->short_bytes ||
-                  (short_bytes == room->short_bytes && left < room->left_permyriad);
-        room->left_bytes = min_u64(room->left_bytes, sub_u64(free_bytes, needed));
-        if (left < room->left_permyriad) {
-                room->next_permyriad = room->left_permyriad;
-                room->left_permyriad = left;
-        } else if (left < room->next_permyriad) {
-                room->next_permyriad = left;
-        }
-        if (!decides)
+        enter_share(level, short_bytes ? 0 : share_left(level, needed), room);
+        if (room->level.limit_bytes != UINT64_MAX && short_bytes <= room->short_bytes &&
+            left_bytes >= room->left_bytes)
                 return;
         room->level = *level;
         room->free_bytes = free_bytes;
         room->needed_bytes = needed;
         room->short_bytes = short_bytes;
+        room->left_bytes = left_bytes;
 }
 
 void place_find_room(const ch_place_request *request, const ch_place_facts *facts, PlaceRoom *ret)

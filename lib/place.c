@@ -22,18 +22,18 @@ static const char *const policy_words[] = {
 /* clang-format off */
 static const ch_place_weights policy_weights[] = {
         [CH_PLACE_POLICY_SPREAD] = { .weight = {
-                [CH_PLACE_TERM_HEADROOM] = 20,
+                [CH_PLACE_TERM_HEADROOM] = 60,
+                [CH_PLACE_TERM_PRESSURE] = 30,
                 [CH_PLACE_TERM_CHARGES]  = 5,
                 [CH_PLACE_TERM_SHARING]  = 5,
-                [CH_PLACE_TERM_PRESSURE] = 10,
                 [CH_PLACE_TERM_CPU]      = 5,
                 [CH_PLACE_TERM_NODES]    = 5,
         } },
         [CH_PLACE_POLICY_PACK] = { .weight = {
-                [CH_PLACE_TERM_FULLNESS] = 100,
+                [CH_PLACE_TERM_FULLNESS] = 200,
+                [CH_PLACE_TERM_PRESSURE] = 40,
                 [CH_PLACE_TERM_CHARGES]  = 5,
                 [CH_PLACE_TERM_SHARING]  = 5,
-                [CH_PLACE_TERM_PRESSURE] = 20,
                 [CH_PLACE_TERM_CPU]      = 5,
                 [CH_PLACE_TERM_NODES]    = 5,
         } },
@@ -110,7 +110,7 @@ static void score_one(const ch_place_request *request, const ch_place_weights *w
         for (size_t i = 0; i < CH_PLACE_TERM_MAX_; i++)
                 ret->terms[i] = place_term((ch_place_term)i, request, source, facts, &room);
         ret->score = weigh(weights, ret->terms);
-        place_explain(request, facts, ret);
+        place_explain(request, source, facts, &room, ret);
 }
 
 /* 0 fits, 1 lacks room, 2 cannot take processes */

@@ -12,10 +12,10 @@ enum {
 
 /* The limits of a candidate taken together. */
 typedef struct PlaceRoom {
-        ch_place_level level; /* the one that decides; limit_bytes UINT64_MAX: none */
-        uint64_t free_bytes, needed_bytes, short_bytes; /* there */
-        uint64_t left_bytes;    /* the least that would be left after the request at any of them */
-        uint32_t left_permyriad; /* the least share of a limit that would be left */
+        ch_place_level level; /* where most is lacking, else where least would be left; limit_bytes UINT64_MAX: none */
+        uint64_t free_bytes, needed_bytes, short_bytes, left_bytes; /* there */
+        const char *tightest;    /* where the least share of the limit would be left */
+        uint32_t left_permyriad; /* that share */
         uint32_t next_permyriad; /* the same of the next tightest; PERMYRIAD without one */
 } PlaceRoom;
 
@@ -26,7 +26,7 @@ void place_find_room(const ch_place_request *request, const ch_place_facts *fact
 uint32_t place_term(ch_place_term term, const ch_place_request *request, const ch_place_source *source,
                     const ch_place_facts *facts, const PlaceRoom *room);
 /* Fills score->reason from the rest of it and the facts. */
-void place_explain(const ch_place_request *request, const ch_place_facts *facts,
-                   ch_place_score *score);
+void place_explain(const ch_place_request *request, const ch_place_source *source,
+                   const ch_place_facts *facts, const PlaceRoom *room, ch_place_score *score);
 
 #endif

@@ -139,7 +139,7 @@ typedef struct ch_place_score {
         uint64_t short_bytes;   /* how much room it lacks */
         uint32_t score;         /* 0 to 10,000 */
         uint32_t terms[CH_PLACE_TERM_MAX_];
-        ch_place_level level;   /* the limit that decides: where most is lacking, else where the least share would be left;
+        ch_place_level level;   /* the limit that decides: where most is lacking, else where least would be left;
                                    limit_bytes UINT64_MAX: there is none */
         uint64_t free_bytes;    /* there, before the request; UINT64_MAX without a limit */
         uint64_t needed_bytes;  /* there */

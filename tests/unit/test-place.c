@@ -118,7 +118,7 @@ static void test_needed(void **state)
         }
 }
 
-/* The level with the least share left decides; the largest lack before all. */
+/* The level with the least left is told, the one with the least share left counts for headroom. */
 static void test_levels(void **state)
 {
         const ch_place_request request = { .bytes = GIB };
@@ -131,13 +131,13 @@ static void test_levels(void **state)
         ch_place_score score;
 
         assert_int_equal(ch_place_choose(&request, &no_source, &facts, 1, &score), 0);
-        assert_string_equal(score.level.path, CH_PLACE_MACHINE);
-        assert_int_equal(score.free_bytes, 7 * GIB);
+        assert_string_equal(score.level.path, "/a/b");
+        assert_int_equal(score.free_bytes, 3 * GIB);
         /* 6 of 64 left, and the next limit half full: 937 × (3 + 0.5) / 4 */
         assert_int_equal(score.terms[CH_PLACE_TERM_HEADROOM], 819);
-        assert_non_null(strstr(score.reason, "fits: 6.0 GiB free after it at the machine"));
+        assert_string_equal(score.reason, "fits: 2.0 GiB free after it at /a/b (limit 4.0 GiB, 1.0 GiB used), "
+                                          "9 % of the machine");
 
-        /* the group's own 2 GiB are the least room, whatever share that is */
         facts.n_levels = 1;
         assert_int_equal(ch_place_choose(&request, &no_source, &facts, 1, &score), 0);
         assert_int_equal(score.terms[CH_PLACE_TERM_HEADROOM], 5000);
@@ -359,6 +359,53 @@ static void test_policies(void **state)
         }
         assert_non_null(strstr(scores[0].reason, "; shares 20.0 MiB with processes there"));
         assert_non_null(strstr(scores[1].reason, "; 20.0 MiB would be shared with other groups"));
+}
+
+/* The example of docs/placement.md: what is changed here is to be changed there. */
+static void test_example_of_the_manual(void **state)
+{
+        static const struct {
+                ch_place_policy policy;
+                const char *groups[3];
+                uint32_t scores[3];
+        } cases[] = {
+                { CH_PLACE_POLICY_SPREAD, { "/web/c", "/web/a", "/web/b" }, { 5798, 5680, 5407 } },
+                { CH_PLACE_POLICY_PACK, { "/web/b", "/web/a", "/web/c" }, { 6439, 6352, 5654 } },
+                { CH_PLACE_POLICY_AFFINITY, { "/web/a", "/web/c", "/web/b" }, { 9440, 7087, 7040 } },
+        };
+        static const uint32_t terms_of_c[CH_PLACE_TERM_MAX_] = { 3066, 4606, 6750, 7000, 9504, 10000, 10000 };
+        const ch_place_level web = { .path = "/web", .limit = "memory.max", .limit_bytes = 16 * GIB,
+                                     .used_bytes = 9 * GIB, .claimed_bytes = 512 * MIB };
+        const ch_place_level machine = { .path = CH_PLACE_MACHINE, .limit = "memory", .limit_bytes = 64 * GIB,
+                                         .used_bytes = 40 * GIB, .claimed_bytes = 512 * MIB,
+                                         .already_bytes = 270 * MIB };
+        const ch_place_level a[] = { { .path = "/web/a", .limit = "memory.max", .limit_bytes = 4 * GIB,
+                                       .used_bytes = 2 * GIB, .claimed_bytes = 512 * MIB }, web, machine };
+        const ch_place_level b[] = { { .path = "/web/b", .limit = "memory.high", .limit_bytes = 4 * GIB,
+                                       .used_bytes = 3 * GIB, .cache_bytes = 512 * MIB }, web, machine };
+        const ch_place_level c[] = { web, machine };
+        const ch_place_source source = { .resident_bytes = 400 * MIB, .shared_bytes = 120 * MIB };
+        const ch_place_facts facts[] = {
+                { .group = "/web/a", .levels = a, .n_levels = 3, .movable_bytes = 270 * MIB, .left_bytes = 10 * MIB,
+                  .here_bytes = 120 * MIB, .shared_here_bytes = 120 * MIB, .cpus_milli = UINT32_MAX },
+                { .group = "/web/b", .levels = b, .n_levels = 3, .movable_bytes = 270 * MIB, .left_bytes = 130 * MIB,
+                  .shared_apart_bytes = 120 * MIB, .cpus_milli = UINT32_MAX },
+                { .group = "/web/c", .levels = c, .n_levels = 2, .movable_bytes = 270 * MIB, .left_bytes = 130 * MIB,
+                  .shared_apart_bytes = 120 * MIB, .cpus_milli = UINT32_MAX, .pressure_permyriad = { 100, 400, 0 } },
+        };
+        ch_place_score scores[3];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const ch_place_request request = { .bytes = 242 * MIB, .policy = cases[i].policy };
+
+                assert_int_equal(ch_place_choose(&request, &source, facts, 3, scores), 0);
+                for (size_t k = 0; k < 3; k++) {
+                        assert_string_equal(scores[k].group, cases[i].groups[k]);
+                        assert_int_equal(scores[k].score, cases[i].scores[k]);
+                        if (streq(scores[k].group, "/web/c"))
+                                assert_memory_equal(scores[k].terms, terms_of_c, sizeof(terms_of_c));
+                }
+        }
 }
 
 /* Packing small requests goes on filling the fullest, also where others are larger by far. */
@@ -613,6 +660,7 @@ int main(void)
                 cmocka_unit_test(test_charges_and_sharing),
                 cmocka_unit_test(test_pressure_cpu_and_nodes),
                 cmocka_unit_test(test_policies),
+                cmocka_unit_test(test_example_of_the_manual),
                 cmocka_unit_test(test_pack_small_requests),
                 cmocka_unit_test(test_ties_go_by_name),
                 cmocka_unit_test(test_nobody_fits),
