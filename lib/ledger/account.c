@@ -122,9 +122,9 @@ static int begin_remove(ch_account *account)
 /*
  * In this order:
  * 1. flag and pointers. Charges and uncharges that began before may still land on the account: they land on all above, too.
- * 2. the grace period. Nobody climbs from it any more, and no stock gets pages of it any more.
- * 3. stocks that have pages of it are emptied, which climbs from it for the last time. Byte stocks stay: they are
- *    the buckets'.
+ * 2. the grace period of those without a slot, and then of each slot, which from then on gets no pages of it into its stock.
+ * 3. with it, what the slot has in stock of it is given back, which climbs from it for the last time. Byte stocks stay: they
+ *    are the buckets'.
  * 4. what is left in its usage is what the parent has inherited.
  */
 _public_ int ch_account_remove(ch_account *account)
@@ -215,11 +215,10 @@ static int check_pages(const ch_account *account, uint64_t pages)
 /* One try. -ENOSPC: *ret_refused is a reference. */
 static int try_once(ch_slot *slot, ch_account *account, uint64_t pages, StockMode mode, ch_account **ret_refused)
 {
-        SlotHold hold = slot ? slot_enter(slot) : SLOT_READING;
+        SlotHold hold = reader_enter(slot);
         Counter *refused;
         int r;
 
-        rcu_enter();
         if (mode == STOCK_FORCED)
                 r = stock_take_pages(slot, account_get_living(account), pages, mode, &refused);
         else if (account_is_removed(account))
@@ -228,9 +227,7 @@ static int try_once(ch_slot *slot, ch_account *account, uint64_t pages, StockMod
                 r = stock_take_pages(slot, account, pages, mode, &refused);
         if (r == -ENOSPC)
                 *ret_refused = ch_account_ref(account_of_counter(refused));
-        rcu_exit();
-        if (slot)
-                slot_exit(slot, hold);
+        reader_exit(slot, hold);
         return r;
 }
 
@@ -273,16 +270,13 @@ _public_ int ch_account_uncharge(ch_slot *slot, ch_account *account, uint64_t pa
 
         if (r < 0)
                 return r;
-        hold = slot ? slot_enter(slot) : SLOT_READING;
-        rcu_enter();
+        hold = reader_enter(slot);
         account = account_get_living(account);
         /* What this slot has in stock is no longer charged by anybody. */
         if (pages > sub_u64(counter_read(&account->counter.usage), stock_count_pages(slot, account)))
                 r = -ERANGE;
         else
                 r = stock_put_pages(slot, account, pages);
-        rcu_exit();
-        if (slot)
-                slot_exit(slot, hold);
+        reader_exit(slot, hold);
         return r;
 }

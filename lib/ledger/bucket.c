@@ -206,21 +206,18 @@ static int charge_slotless(ch_bucket *bucket, uint64_t total, Counter **ret_refu
 /* One try. -ENOSPC: *ret_refused is a reference. */
 static int try_once(ch_slot *slot, ch_bucket *bucket, uint64_t total, StockMode mode, ch_account **ret_refused)
 {
-        SlotHold hold = slot ? slot_enter(slot) : SLOT_READING;
+        SlotHold hold = reader_enter(slot);
         Counter *refused = NULL;
         ch_bucket *dead = NULL;
         int r;
 
-        rcu_enter();
         if (slot)
                 r = charge_slow(slot, bucket, total, mode, &refused, &dead);
         else
                 r = charge_slotless(bucket, total, &refused);
         if (r == -ENOSPC)
                 *ret_refused = ch_account_ref(account_of_counter(refused));
-        rcu_exit();
-        if (slot)
-                slot_exit(slot, hold);
+        reader_exit(slot, hold);
         bucket_bury(dead);
         return r;
 }
@@ -342,12 +339,9 @@ static __attribute__((noinline)) int uncharge_total(ch_slot *slot, ch_bucket *bu
 
         if (r < 0)
                 return r;
-        hold = slot ? slot_enter(slot) : SLOT_READING;
-        rcu_enter();
+        hold = reader_enter(slot);
         r = slot ? uncharge_slow(slot, bucket, total, &dead) : uncharge_slotless(bucket, total, &dead);
-        rcu_exit();
-        if (slot)
-                slot_exit(slot, hold);
+        reader_exit(slot, hold);
         bucket_bury(dead);
         return r;
 }

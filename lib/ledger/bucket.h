@@ -35,7 +35,7 @@ static inline uint64_t bucket_get_charged(const ch_bucket *bucket)
         return counter_read(&bucket->state) & (BUCKET_HOLDER - 1);
 }
 
-/* Wherever it is now. Between rcu_enter() and rcu_exit(), or as long as the bucket is held. */
+/* Where it is now. Between reader_enter() and reader_exit(). */
 static inline ch_account *bucket_get_account(const ch_bucket *bucket)
 {
         return __atomic_load_n(&bucket->account, __ATOMIC_ACQUIRE);

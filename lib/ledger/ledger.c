@@ -26,7 +26,7 @@ void ledger_barrier(ch_ledger *ledger)
 {
         if (!ledger->fenced && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
                 return;
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        full_fence();
 }
 
 void ledger_synchronize(ch_ledger *ledger)

@@ -3,23 +3,26 @@
 #define CH_LEDGER_RCU_H
 
 /*
- * Two kinds of reader, as the kernel has two:
+ * Two kinds of reader may look at bucket → account and climb from there, as two kinds may in the kernel:
  *
- * - rcu_enter() … rcu_exit(): any thread, with or without a slot. Protects bucket → account, and the climb from there.
- *   liburcu in its "bulletproof" flavour: threads that a library did not start register by themselves. The
- *   library starts no threads, so there is no call_rcu(): who must wait calls rcu_wait().
- * - slot_read_enter() … slot_read_exit() (slot.h): the thread that uses a slot, what preempt_disable() is to a per-CPU
- *   variable. Two plain stores, no thread-local storage, and ledger_synchronize() waits for those.
+ * - who holds a slot (slot.h), as its owner or while it is claimed: what preempt_disable() is there. Two plain stores, no
+ *   thread-local storage.
+ * - who has no slot: rcu_enter() … rcu_exit(). liburcu in its "bulletproof" flavour, where threads that a library did not
+ *   start register by themselves. It starts no threads itself, so there is no call_rcu(): who must wait, waits.
+ *
+ * Whoever changes the pointer waits for both: rcu_wait(), and then every slot (ledger_drain(), ledger_synchronize()).
  *
  * liburcu is not built for ThreadSanitizer, which therefore sees no order between a reader and the one who
  * waited for it. The annotations say what rcu_wait() guarantees: all that readers did before. (The slots' own sections are
  * plain C11 atomics; they need none.)
  */
 
-#define _LGPL_SOURCE /* the inlined readers of liburcu; Chargehand is LGPL */
-#include <urcu/urcu-bp.h>
+/* Not inlined, though the licence would allow it: liburcu 0.13 aligns its readers less than it declares, UBSan complains, and
+ * no hit of a stock comes by here. */
+#include <stdint.h>
+
 #include <urcu/list.h>
-#undef _LGPL_SOURCE
+#include <urcu/urcu-bp.h>
 
 #if defined(__SANITIZE_THREAD__)
 #define CH_TSAN 1
@@ -31,12 +34,24 @@
 
 #ifdef CH_TSAN
 #include <sanitizer/tsan_interface.h>
-#define rcu_tsan_release() __tsan_release(&urcu_bp_gp)
-#define rcu_tsan_acquire() __tsan_acquire(&urcu_bp_gp)
+/* any address that all agree upon */
+#define rcu_tsan_release() __tsan_release((void *)(uintptr_t)&urcu_bp_synchronize_rcu)
+#define rcu_tsan_acquire() __tsan_acquire((void *)(uintptr_t)&urcu_bp_synchronize_rcu)
 #else
 #define rcu_tsan_release() ((void)0)
 #define rcu_tsan_acquire() ((void)0)
 #endif
+
+static inline void full_fence(void)
+{
+#ifdef CH_TSAN /* knows no fences */
+        static uint32_t any;
+
+        (void)__atomic_add_fetch(&any, 1, __ATOMIC_SEQ_CST);
+#else
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
 
 static inline void rcu_enter(void)
 {

@@ -25,12 +25,14 @@
 
 #include <chargehand/ledger.h>
 
+#include "rcu.h"
+
 #define CACHE_LINE 64
 /* x86 fetches lines in pairs, POWER's have 128 bytes: slots do not disturb each other at this distance */
 #define SLOT_ALIGN 128
 
 #ifndef BYTE_WAYS
-#define BYTE_WAYS 4
+#define BYTE_WAYS 8
 #endif
 #ifndef PAGE_WAYS
 #define PAGE_WAYS 4
@@ -129,6 +131,23 @@ static inline void slot_exit(ch_slot *slot, SlotHold hold)
                 slot_exit_claimed(slot);
         else
                 slot_read_exit(slot);
+}
+
+/* With a slot or, if that is NULL, without: bucket → account and all above it stay until reader_exit(). */
+static inline SlotHold reader_enter(ch_slot *slot)
+{
+        if (slot)
+                return slot_enter(slot);
+        rcu_enter();
+        return SLOT_READING;
+}
+
+static inline void reader_exit(ch_slot *slot, SlotHold hold)
+{
+        if (slot)
+                slot_exit(slot, hold);
+        else
+                rcu_exit();
 }
 
 /* Others. All slots are announced, one barrier serves them, then they are held one after the other. */

@@ -159,7 +159,6 @@ ByteStock *stock_get_bytes(ch_slot *slot, ch_bucket *bucket, ch_bucket **dead)
 
 void stock_flush(ch_slot *slot, const ch_account *top, ch_bucket **dead)
 {
-        rcu_enter();
         for (unsigned i = 0; i < BYTE_WAYS; i++) {
                 ByteStock *stock = &slot->bytes[i];
 
@@ -169,7 +168,6 @@ void stock_flush(ch_slot *slot, const ch_account *top, ch_bucket **dead)
         for (unsigned i = 0; i < PAGE_WAYS; i++)
                 if (slot->pages[i].account && (!top || account_is_below(slot->pages[i].account, top)))
                         flush_pages(&slot->pages[i]);
-        rcu_exit();
 }
 
 uint64_t stock_count_bytes(const ch_slot *slot)

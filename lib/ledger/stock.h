@@ -3,8 +3,8 @@
 #define CH_LEDGER_STOCK_H
 
 /*
- * What a slot has in stock, of pages (struct memcg_stock_pcp) and of bytes (struct obj_stock). All of this with the slot
- * held, and between rcu_enter() and rcu_exit() unless said.
+ * What a slot has in stock, of pages (struct memcg_stock_pcp) and of bytes (struct obj_stock). All of this between
+ * reader_enter() and reader_exit() unless said, `slot` being the one that is held.
  *
  * There are several ways of each, where the kernel had one for long: a thread that serves two groups in turn does not
  * flush and refill at every turn. A byte stock that needs a page takes it from the page stock of its account,
@@ -31,7 +31,7 @@ uint64_t stock_count_pages(const ch_slot *slot, const ch_account *account);
 /* The bucket's byte stock in this slot, made if it is not there: another one is flushed for it, and may be put before
  * *dead, the list that bucket_bury() gets when the slot is let go. */
 ByteStock *stock_get_bytes(ch_slot *slot, ch_bucket *bucket, ch_bucket **dead);
-/* Both stocks of all that is at `top` or below (NULL: all), to the counters. Enters the reader section itself. */
+/* Both stocks of all that is at `top` or below (NULL: all), to the counters. */
 void stock_flush(ch_slot *slot, const ch_account *top, ch_bucket **dead);
 /* For figures: without holding the slot. */
 uint64_t stock_count_bytes(const ch_slot *slot);
