@@ -9,12 +9,14 @@ options_of() {
         case $1 in
         dev) ;; # debugoptimized, asserts on: what one works with
         asan) echo -Db_sanitize=address,undefined -Db_lundef=false --buildtype=debug ;;
+        # races in what is lock-free
+        tsan) echo -Db_sanitize=thread -Db_lundef=false --buildtype=debugoptimized ;;
         release) echo --buildtype=release -Db_ndebug=true ;; # -O3 -DNDEBUG: what benchmarks measure
         clang) ;; # the other compiler's warnings
         32bit) ;; # sizes and formats
         coverage) echo -Db_coverage=true --buildtype=debug ;;
         fuzz) echo -Dfuzz=true -Db_lundef=false --buildtype=debugoptimized -Db_sanitize=address,undefined ;;
-        *) die "no flavour '$1'; there are: dev asan release clang 32bit coverage fuzz" ;;
+        *) die "no flavour '$1'; there are: dev asan tsan release clang 32bit coverage fuzz" ;;
         esac
         # CI makes no exceptions for warnings; at the desk they do not stop a build.
         [ -z "${CI:-}" ] || echo --werror

@@ -4,9 +4,9 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 
-DEFAULT="check unit bus cli model asan harness vm"
+DEFAULT="check unit bus cli model asan tsan harness vm"
 ALL="$DEFAULT lint fuzz"
-EXTRA="coverage"
+EXTRA="coverage ledger-long"
 VM_KERNELS=${CHARGEHAND_TEST_KERNELS:-6.1 7.2}
 
 # Includes, sizes, licences: each script is one test.
@@ -69,6 +69,34 @@ suite_coverage() {
         return $status
 }
 
+# What threads share without locks: the ledger's tests once more, with races seen.
+suite_tsan() {
+        local status=0
+        built tsan || return 1
+        export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+        meson_suite tsan ledger || status=1
+        unset TSAN_OPTIONS
+        return $status
+}
+
+# The random program for as long as it takes to believe it; each run prints its seed first.
+suite_ledger_long() {
+        local flavour status=0 ops=${CHARGEHAND_LEDGER_OPS:-100000000}
+        export TSAN_OPTIONS=halt_on_error=1 ASAN_OPTIONS=halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+        for flavour in asan tsan; do
+                built "$flavour" || return 1
+                info "$ops operations under $flavour"
+                if "$BUILD/$flavour/tests/stress/ledger-stress" --ops "$ops"; then
+                        tally 1 0 0
+                else
+                        tally 0 1 0
+                        status=1
+                fi
+        done
+        unset TSAN_OPTIONS ASAN_OPTIONS UBSAN_OPTIONS
+        return $status
+}
+
 suite_of() {
         case $1 in
         check) suite_check ;;
@@ -82,6 +110,8 @@ suite_of() {
                 unset ASAN_OPTIONS UBSAN_OPTIONS
                 return $status
                 ;;
+        tsan) suite_tsan ;;
+        ledger-long) suite_ledger_long ;;
         model) "$TOP/tools/setup.sh" model && "$TOP/tools/model.sh" ;;
         harness) "$TOP/tools/setup.sh" build vm && "$TOP/tools/vm-selftest.sh" ;;
         vm)
