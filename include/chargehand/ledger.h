@@ -15,7 +15,8 @@
  * time. Nothing here makes a system call, but for what is marked "waits for a grace period" (membarrier, and
  * the time the slowest reader takes: microseconds).
  *
- * Units: counters count pages of ch_ledger_options.page_bytes; objects are bytes. Sizes over 2^63 are -ERANGE.
+ * Units: counters count pages of ch_ledger_options.page_bytes, up to 2^52 - 1 (with pages of 4 KiB just below 2^64 bytes): a charge
+ * beyond that is refused like one beyond a limit. Objects are bytes. Sizes of 0 and over 2^63 are -ERANGE.
  */
 
 #include <stddef.h>
@@ -40,8 +41,10 @@ typedef struct ch_ledger_options {
         uint32_t recursive_protection; /* 1: effective protection as with the mount option memory_recursiveprot */
 } ch_ledger_options;
 
+/* NULL: all defaults. -EINVAL: no such page size (up to 2^30), batch (2^20 pages), number of slots (4094) or kinds (4096). -ENOMEM. */
 int ch_ledger_new(const ch_ledger_options *options, ch_ledger **ret);
-/* All objects must be uncharged and all accounts but the root removed; else -EBUSY, and nothing is freed. NULL is no error. */
+/* All objects must be uncharged, all buckets and references dropped, slots put back, and all accounts but the root removed; else -EBUSY,
+ * and nothing is freed. NULL is no error. Waits for a grace period. */
 int ch_ledger_free(ch_ledger *ledger);
 
 /*
@@ -52,7 +55,11 @@ int ch_ledger_free(ch_ledger *ledger);
 int ch_slot_get(ch_ledger *ledger, ch_slot **ret);
 ch_slot *ch_slot_put(ch_slot *slot); /* NULL */
 
-/* Bytes by which a counter may exceed what its objects sum up to: stocks of all slots and the rest of the last page of each bucket. */
+/*
+ * Bytes by which counters exceed what objects sum up to, now: stocks of all slots and the rest of the last page of each bucket. A charge is
+ * never refused because of what is in stock. At most max_slots × (4 accounts × 2 batches + 8 buckets × 2 pages), and
+ * a page for each bucket.
+ */
 uint64_t ch_ledger_get_slack_bytes(const ch_ledger *ledger);
 /* Give back what the stocks of all slots hold for `account` and below (NULL: all). Waits for a grace period. */
 void ch_ledger_drain(ch_ledger *ledger, ch_account *account);
@@ -77,13 +84,17 @@ void ch_account_set_protection(ch_account *account, uint64_t min_pages, uint64_t
 typedef struct ch_account_figures {
         uint64_t usage_pages;     /* with all below, with stocks */
         uint64_t max_pages;
-        uint64_t watermark_pages; /* highest usage there was */
-        uint64_t failures;        /* charges refused by this account's limit */
+        uint64_t watermark_pages; /* highest usage there was, without charges that were refused further up */
+        uint64_t failures;        /* charges refused by this account's limit, each counted once */
         uint64_t min_pages, low_pages;
 } ch_account_figures;
 /* Lock-free; each figure is right for itself, together they are not a snapshot. */
 void ch_account_get_figures(const ch_account *account, ch_account_figures *ret);
-/* Effective protection below `root` (NULL: the ledger's root), as page_counter_calculate_protection(). */
+/*
+ * Effective protection below `root` (NULL: the ledger's root), as page_counter_calculate_protection(): 0 for the root itself, for an
+ * account that is not below it, and for one that uses nothing (where the kernel leaves what it computed last).
+ * A removed account protects nothing.
+ */
 void ch_account_get_protection(const ch_account *account, const ch_account *root, uint64_t *ret_emin_pages,
                                uint64_t *ret_elow_pages);
 
@@ -91,11 +102,13 @@ void ch_account_get_protection(const ch_account *account, const ch_account *root
  * Page charges. try_charge climbs to the root and undoes itself at the ancestor that refuses: -ENOSPC, with that one in *ret_refused
  * (a reference; may be NULL). Before it refuses, stocks below the refusing ancestor are drained once (a grace
  * period), so a refusal is exact. `slot` may be NULL: then no stock is used. -ESTALE: the account was removed.
+ * While a charge climbs, levels below the one that will refuse it show it for a moment; none is ever over its limit by it.
  */
 int ch_account_try_charge(ch_slot *slot, ch_account *account, uint64_t pages, ch_account **ret_refused);
-/* Past all limits; for putting back what was moved. */
+/* Past all limits; for putting back what was moved. Of a removed account: its nearest ancestor that was not, which has all
+ * that was charged. -ERANGE: more than counters count. */
 int ch_account_charge(ch_slot *slot, ch_account *account, uint64_t pages);
-/* -ERANGE: more than is charged there; nothing is changed. */
+/* Of a removed account: as above. -ERANGE: more than is charged there, with all below; nothing is changed. */
 int ch_account_uncharge(ch_slot *slot, ch_account *account, uint64_t pages);
 
 /*
@@ -114,8 +127,8 @@ ch_account *ch_bucket_get_account(ch_bucket *bucket);
 int ch_bucket_charge(ch_slot *slot, ch_bucket *bucket, uint64_t bytes, ch_account **ret_refused);
 /* n objects of the same size at once; all or nothing. */
 int ch_bucket_charge_bulk(ch_slot *slot, ch_bucket *bucket, uint64_t bytes, uint64_t n, ch_account **ret_refused);
-/* -ERANGE: more than is charged there; nothing is changed. What can be told cheaply is told at once, the rest when a stock is flushed
- * (then ch_ledger_get_n_errors() counts it). */
+/* -ERANGE: more than is charged there; nothing is changed. As long as one slot is used for a bucket that is every byte too many; what
+ * other slots have in stock looks like charged, and so does the rest of a page without a slot: that is found when the bucket is freed (ch_ledger_get_n_errors() counts it). */
 int ch_bucket_uncharge(ch_slot *slot, ch_bucket *bucket, uint64_t bytes);
 int ch_bucket_uncharge_bulk(ch_slot *slot, ch_bucket *bucket, uint64_t bytes, uint64_t n);
 /* Uncharges of more than was charged that were found late. 0 in a correct program. */

@@ -274,7 +274,7 @@ static void test_objects_keep_bucket(void **state)
         finish(f, 0);
 }
 
-/* With one slot in use, or none, every byte too many is told at once. */
+/* With one slot in use every byte too many is told at once; so it is without one, beyond the pages. */
 static void test_uncharge_too_much(void **state)
 {
         Fixture *f = *state;
