@@ -199,10 +199,13 @@ static void read_machine(ch_place_report *report)
                 report->machine.limit_bytes = UINT64_MAX;
 }
 
-/* Levels without a limit are left out. */
-static int fill_candidate(ch_place_report *report, size_t i)
+/* Levels without a limit are left out, but claims are asked for at each: what is set aside may depend
+ * on who asks, so that is asked anew from each candidate on. */
+static int fill_candidate(ch_place_report *report, size_t i, ch_place_claimed_func claimed,
+                          void *userdata)
 {
         ch_place_facts *facts = &report->facts[i];
+        ch_place_level level;
         const PlaceNode *node = place_find_node(report, facts->group);
         ch_place_level *levels;
         size_t depth = 2;
@@ -218,8 +221,10 @@ static int fill_candidate(ch_place_report *report, size_t i)
         for (;;) {
                 char *up;
 
-                if (node->level.limit_bytes != UINT64_MAX)
-                        levels[facts->n_levels++] = node->level;
+                level = node->level;
+                level.claimed_bytes = claimed ? claimed(node->path, userdata) : 0;
+                if (level.limit_bytes != UINT64_MAX)
+                        levels[facts->n_levels++] = level;
                 facts->cpus_milli = (uint32_t)min_u64(facts->cpus_milli, node->cpus_milli);
                 if (!facts->nodes)
                         facts->nodes = node->nodes;
@@ -230,8 +235,10 @@ static int fill_candidate(ch_place_report *report, size_t i)
                 node = place_find_node(report, up);
                 free(up);
         }
-        if (report->machine.limit_bytes != UINT64_MAX)
-                levels[facts->n_levels++] = report->machine;
+        if (report->machine.limit_bytes == UINT64_MAX)
+                return 0;
+        levels[facts->n_levels] = report->machine;
+        levels[facts->n_levels++].claimed_bytes = level.claimed_bytes;
         return 0;
 }
 
@@ -245,18 +252,11 @@ int place_read_levels(ch_place_report *report, ch_tree *tree, const char *const 
         if (r >= 0)
                 sort_nodes(report);
         read_machine(report);
-        for (size_t i = 0; i < report->n_nodes && r >= 0; i++) {
-                PlaceNode *node = &report->nodes[i];
-
-                r = read_node(node, tree);
-                if (claimed && !node->errnum)
-                        node->level.claimed_bytes = claimed(node->path, userdata);
-                if (node->path[1] == '\0')
-                        report->machine.claimed_bytes = node->level.claimed_bytes;
-        }
+        for (size_t i = 0; i < report->n_nodes && r >= 0; i++)
+                r = read_node(&report->nodes[i], tree);
         for (size_t i = 0; i < n && r >= 0; i++) {
                 report->facts[i].group = place_find_node(report, groups[i])->path;
-                r = fill_candidate(report, i);
+                r = fill_candidate(report, i, claimed, userdata);
         }
         return r < 0 ? error_errno(err, r, NULL, "reading limits") : 0;
 }

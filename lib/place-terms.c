@@ -6,9 +6,9 @@
 #include "util.h"
 
 enum {
-        FULLNESS_PAGE_SHIFT = 12, /* what is left over counts in 4 KiB */
-        FULLNESS_BITS = 38,       /* 2^38 of them, 1 PiB, are as good as no limit */
-        FULLNESS_FRACTION = 10,   /* bits of a logarithm behind the point */
+        LEFT_PAGE_SHIFT = 12, /* what would be left counts in 4 KiB */
+        LEFT_BITS = 38,       /* 2^38 of them, 1 PiB, are as good as no limit */
+        LEFT_FRACTION = 10,   /* bits of its logarithm behind the point */
 };
 
 static uint64_t add_u64(uint64_t a, uint64_t b)
@@ -45,19 +45,15 @@ static uint64_t free_at(const ch_place_level *level, uint64_t used_bytes)
         return sub_u64(sub_u64(level->limit_bytes, used_bytes), level->claimed_bytes);
 }
 
-/* Page cache is use as well, but the kernel gives it up before it refuses anybody. */
-static uint32_t share_left(const ch_place_level *level, uint64_t needed_bytes)
+/* What would be left without the page cache: it is use as well, but the kernel gives it up before it
+ * refuses anybody. Which share of the limit that is tells how tight it is. */
+static void enter_easy(const ch_place_level *level, uint64_t needed_bytes, int lacks, PlaceRoom *room)
 {
         uint64_t kept_bytes = sub_u64(level->used_bytes, level->cache_bytes);
+        uint64_t easy = lacks ? 0 : sub_u64(free_at(level, kept_bytes), needed_bytes);
+        uint32_t left = level->limit_bytes ? place_share(easy, level->limit_bytes) : 0;
 
-        if (level->limit_bytes == 0)
-                return 0;
-        return place_share(sub_u64(free_at(level, kept_bytes), needed_bytes), level->limit_bytes);
-}
-
-/* Which share of its limit would be left tells how tight it is. */
-static void enter_share(const ch_place_level *level, uint32_t left, PlaceRoom *room)
-{
+        room->easy_left_bytes = min_u64(room->easy_left_bytes, easy);
         if (left < room->left_permyriad || room->level.limit_bytes == UINT64_MAX) {
                 room->next_permyriad = room->left_permyriad;
                 room->left_permyriad = left;
@@ -78,7 +74,7 @@ static void enter_level(const ch_place_request *request, const ch_place_facts *f
 
         if (level->limit_bytes == UINT64_MAX)
                 return;
-        enter_share(level, short_bytes ? 0 : share_left(level, needed), room);
+        enter_easy(level, needed, short_bytes > 0, room);
         if (room->level.limit_bytes != UINT64_MAX && short_bytes <= room->short_bytes &&
             left_bytes >= room->left_bytes)
                 return;
@@ -106,6 +102,7 @@ void place_find_room(const ch_place_request *request, const ch_place_facts *fact
                 .free_bytes = UINT64_MAX,
                 .needed_bytes = needed_at(request, facts, &only),
                 .left_bytes = UINT64_MAX,
+                .easy_left_bytes = UINT64_MAX,
                 .left_permyriad = PERMYRIAD,
                 .next_permyriad = PERMYRIAD,
         };
@@ -113,14 +110,7 @@ void place_find_room(const ch_place_request *request, const ch_place_facts *fact
                 enter_level(request, facts, &levels[i], ret);
 }
 
-/* The tightest limit's share; up to a quarter less where the next one is tight too. Without that
- * all groups would be equal below an ancestor, or on a machine, that is fuller than they are. */
-static uint32_t headroom(const PlaceRoom *room)
-{
-        return room->left_permyriad * (3u * PERMYRIAD + room->next_permyriad) / (4u * PERMYRIAD);
-}
-
-/* log2(n) with FULLNESS_FRACTION bits behind the point, straight between powers of 2; n > 0. */
+/* log2(n) with LEFT_FRACTION bits behind the point, straight between powers of 2; n > 0. */
 static uint32_t log2_fixed(uint64_t n)
 {
         uint32_t bits = 0;
@@ -129,19 +119,35 @@ static uint32_t log2_fixed(uint64_t n)
         for (uint64_t rest = n; rest > 1; rest >>= 1)
                 bits++;
         fraction = n - (UINT64_C(1) << bits);
-        fraction = bits > FULLNESS_FRACTION ? fraction >> (bits - FULLNESS_FRACTION)
-                                            : fraction << (FULLNESS_FRACTION - bits);
-        return (bits << FULLNESS_FRACTION) + (uint32_t)fraction;
+        fraction = bits > LEFT_FRACTION ? fraction >> (bits - LEFT_FRACTION)
+                                            : fraction << (LEFT_FRACTION - bits);
+        return (bits << LEFT_FRACTION) + (uint32_t)fraction;
 }
 
-/* By the logarithm of what would be left over: a share of the limit would make big groups look
- * full, a share of what is free would make small requests look alike. */
+/* What is left, from 0 to PERMYRIAD; each doubling is as good as the next. */
+static uint32_t roominess(uint64_t left_bytes)
+{
+        const uint32_t top = LEFT_BITS << LEFT_FRACTION;
+        uint32_t left = log2_fixed((left_bytes >> LEFT_PAGE_SHIFT) + 1);
+
+        return left >= top ? PERMYRIAD : (uint32_t)((uint64_t)left * PERMYRIAD / top);
+}
+
+/* By bytes: by their share of the limit a small empty group would be taken before a large one that has far more, and those
+ * who belong together would be parted when it is full. A tenth goes by the share that is left at the next
+ * tightest limit: without that all groups would be equal below an ancestor that is fuller than they
+ * are. */
+static uint32_t headroom(const PlaceRoom *room)
+{
+        return roominess(room->easy_left_bytes) * (9u * PERMYRIAD + room->next_permyriad) /
+               (10u * PERMYRIAD);
+}
+
+/* By the logarithm as well: a share of the limit would make big groups look full, a share of what
+ * is free would make small requests look alike. Cache that may go leaves holes that others may fill. */
 static uint32_t fullness(const PlaceRoom *room)
 {
-        const uint32_t top = FULLNESS_BITS << FULLNESS_FRACTION;
-        uint32_t left = log2_fixed((room->left_bytes >> FULLNESS_PAGE_SHIFT) + 1);
-
-        return left >= top ? 0 : PERMYRIAD - (uint32_t)((uint64_t)left * PERMYRIAD / top);
+        return PERMYRIAD - roominess(room->left_bytes);
 }
 
 static uint32_t charges(const ch_place_facts *facts)

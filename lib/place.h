@@ -14,6 +14,7 @@ enum {
 typedef struct PlaceRoom {
         ch_place_level level; /* where most is lacking, else where least would be left; limit_bytes UINT64_MAX: none */
         uint64_t free_bytes, needed_bytes, short_bytes, left_bytes; /* there */
+        uint64_t easy_left_bytes; /* the least that would be left anywhere if page cache made room */
         const char *tightest;    /* where the least share of the limit would be left */
         uint32_t left_permyriad; /* that share */
         uint32_t next_permyriad; /* the same of the next tightest; PERMYRIAD without one */

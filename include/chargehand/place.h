@@ -27,7 +27,7 @@ struct json_object;
 
 /*   id           word            what 10,000 means */
 #define CH_PLACE_TERMS(X)                                                                          \
-        X(HEADROOM,   "headroom",     "nothing is used or claimed along its ancestors")            \
+        X(HEADROOM,   "headroom",     "no limit along its ancestors leaves less than 1 PiB after the request") \
         X(FULLNESS,   "fullness",     "the request fills what is free exactly (for packing)")      \
         X(CHARGES,    "charges",      "all of the request's charges can be here: none is left behind on another account") \
         X(SHARING,    "sharing",      "all address spaces and shared memory that the request shares with others are here") \
@@ -169,8 +169,9 @@ typedef uint64_t (*ch_place_claimed_func)(const char *group_path, void *userdata
  * controllers on for the groups below, frozen, without an account) are in the report as `refused`; -ENODEV only where none of them is there.
  * Blocks as long as a charge map of the set takes, once, and once more for each candidate that pays for part of the set now.
  * cpus_used_milli stays 0: to know it takes two looks with time between; the CPU pressure tells how busy a group is.
- * -EINVAL as ch_place_check_candidates(); with a set -EPERM, -ENOTSUP where its charges cannot be mapped. `claimed` may be NULL; asked for
- * each candidate and each ancestor once, "/" also stands for the machine.
+ * -EINVAL as ch_place_check_candidates(); with a set -EPERM, -ENOTSUP where its charges cannot be mapped. `claimed` may be NULL; it is
+ * asked for each candidate and then for its ancestors up to "/", which also stands for the machine, for one candidate after the other: so
+ * that claims made for a candidate itself may be left out.
  */
 int ch_place_read(ch_tree *tree, const ch_place_request *request, ch_procset *set, const char *const *groups, size_t n,
                   ch_place_claimed_func claimed, void *userdata, ch_place_report **ret, ch_error **err);

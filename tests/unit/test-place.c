@@ -54,10 +54,10 @@ static void test_headroom(void **state)
                 uint32_t term;
                 uint64_t short_bytes;
         } cases[] = {
-                { 0, 4 * GIB, 0, 0, 10000, 0 },
-                { GIB, 4 * GIB, 0, 0, 7500, 0 },
+                { 0, 4 * GIB, 0, 0, 5263, 0 },
+                { GIB, 4 * GIB, 0, 0, 5131, 0 },
                 { GIB, 4 * GIB, GIB, 0, 5000, 0 },
-                { GIB, 4 * GIB, GIB, GIB, 2500, 0 },
+                { GIB, 4 * GIB, GIB, GIB, 4736, 0 },
                 { GIB, 4 * GIB, 2 * GIB, GIB, 0, 0 },
                 { GIB, 4 * GIB, 2 * GIB, GIB + 1, 0, 1 },
                 { GIB, 4 * GIB, 9 * GIB, 0, 0, GIB },
@@ -118,7 +118,7 @@ static void test_needed(void **state)
         }
 }
 
-/* The level with the least left is told, the one with the least share left counts for headroom. */
+/* The level with the least left decides; the share left at the next tightest counts a little. */
 static void test_levels(void **state)
 {
         const ch_place_request request = { .bytes = GIB };
@@ -133,8 +133,8 @@ static void test_levels(void **state)
         assert_int_equal(ch_place_choose(&request, &no_source, &facts, 1, &score), 0);
         assert_string_equal(score.level.path, "/a/b");
         assert_int_equal(score.free_bytes, 3 * GIB);
-        /* 6 of 64 left, and the next limit half full: 937 × (3 + 0.5) / 4 */
-        assert_int_equal(score.terms[CH_PLACE_TERM_HEADROOM], 819);
+        /* 2 GiB are 2^19 pages of 2^38; the next limit is half full: 5000 × (0.9 + 0.05) */
+        assert_int_equal(score.terms[CH_PLACE_TERM_HEADROOM], 4750);
         assert_string_equal(score.reason, "fits: 2.0 GiB free after it at /a/b (limit 4.0 GiB, 1.0 GiB used), "
                                           "9 % of the machine");
 
@@ -200,6 +200,7 @@ static void test_cache_speaks_for_a_group_but_makes_no_room(void **state)
         ch_place_score score;
 
         assert_int_equal(ch_place_choose(&request, &no_source, &facts, 1, &score), 0);
+        /* 2 GiB would be left */
         assert_int_equal(score.terms[CH_PLACE_TERM_HEADROOM], 5000);
         assert_non_null(strstr(score.reason, "3.0 GiB used, of it 2.0 GiB cache"));
         request.bytes++;
@@ -340,11 +341,11 @@ static void test_policies(void **state)
                 { CH_PLACE_POLICY_PACK, "/small" },
                 { CH_PLACE_POLICY_AFFINITY, "/home" },
         };
-        const ch_place_source source = { .resident_bytes = 100 * MIB, .shared_bytes = 20 * MIB };
+        const ch_place_source source = { .resident_bytes = 100 * MIB, .shared_bytes = 10 * MIB };
         const ch_place_facts facts[] = {
-                { .group = "/home", .limit_bytes = 4 * GIB, .used_bytes = 3 * GIB, .shared_here_bytes = 20 * MIB },
-                { .group = "/small", .limit_bytes = GIB, .used_bytes = 512 * MIB, .shared_apart_bytes = 20 * MIB },
-                { .group = "/big", .limit_bytes = 8 * GIB, .used_bytes = GIB, .shared_apart_bytes = 20 * MIB },
+                { .group = "/home", .limit_bytes = 4 * GIB, .used_bytes = 3 * GIB, .shared_here_bytes = 10 * MIB },
+                { .group = "/small", .limit_bytes = GIB, .used_bytes = 512 * MIB, .shared_apart_bytes = 10 * MIB },
+                { .group = "/big", .limit_bytes = 8 * GIB, .used_bytes = GIB, .shared_apart_bytes = 10 * MIB },
                 { .group = "/full", .limit_bytes = 8 * GIB, .used_bytes = 8 * GIB },
         };
         ch_place_score scores[4];
@@ -357,8 +358,8 @@ static void test_policies(void **state)
                 assert_string_equal(scores[3].group, "/full");
                 assert_false(scores[3].fits);
         }
-        assert_non_null(strstr(scores[0].reason, "; shares 20.0 MiB with processes there"));
-        assert_non_null(strstr(scores[1].reason, "; 20.0 MiB would be shared with other groups"));
+        assert_non_null(strstr(scores[0].reason, "; shares 10.0 MiB with processes there"));
+        assert_non_null(strstr(scores[1].reason, "; 10.0 MiB would be shared with other groups"));
 }
 
 /* The example of docs/placement.md: what is changed here is to be changed there. */
@@ -369,34 +370,34 @@ static void test_example_of_the_manual(void **state)
                 const char *groups[3];
                 uint32_t scores[3];
         } cases[] = {
-                { CH_PLACE_POLICY_SPREAD, { "/web/c", "/web/a", "/web/b" }, { 5798, 5680, 5407 } },
-                { CH_PLACE_POLICY_PACK, { "/web/b", "/web/a", "/web/c" }, { 6439, 6352, 5654 } },
-                { CH_PLACE_POLICY_AFFINITY, { "/web/a", "/web/c", "/web/b" }, { 9440, 7087, 7040 } },
+                { CH_PLACE_POLICY_SPREAD, { "/web/c", "/web/a", "/web/b" }, { 7261, 6901, 6834 } },
+                { CH_PLACE_POLICY_PACK, { "/web/b", "/web/a", "/web/c" }, { 7232, 7165, 6427 } },
+                { CH_PLACE_POLICY_AFFINITY, { "/web/a", "/web/c", "/web/b" }, { 9385, 9009, 8914 } },
         };
-        static const uint32_t terms_of_c[CH_PLACE_TERM_MAX_] = { 3066, 4606, 6750, 7000, 9504, 10000, 10000 };
-        const ch_place_level web = { .path = "/web", .limit = "memory.max", .limit_bytes = 16 * GIB,
-                                     .used_bytes = 9 * GIB, .claimed_bytes = 512 * MIB };
+        static const uint32_t terms_of_c[CH_PLACE_TERM_MAX_] = { 5401, 4277, 9150, 9400, 9504, 10000, 10000 };
+        const ch_place_level web = { .path = "/web", .limit = "memory.max", .limit_bytes = 32 * GIB,
+                                     .used_bytes = 17 * GIB, .claimed_bytes = 512 * MIB };
         const ch_place_level machine = { .path = CH_PLACE_MACHINE, .limit = "memory", .limit_bytes = 64 * GIB,
                                          .used_bytes = 40 * GIB, .claimed_bytes = 512 * MIB,
-                                         .already_bytes = 270 * MIB };
+                                         .already_bytes = 366 * MIB };
         const ch_place_level a[] = { { .path = "/web/a", .limit = "memory.max", .limit_bytes = 4 * GIB,
                                        .used_bytes = 2 * GIB, .claimed_bytes = 512 * MIB }, web, machine };
         const ch_place_level b[] = { { .path = "/web/b", .limit = "memory.high", .limit_bytes = 4 * GIB,
                                        .used_bytes = 3 * GIB, .cache_bytes = 512 * MIB }, web, machine };
         const ch_place_level c[] = { web, machine };
-        const ch_place_source source = { .resident_bytes = 400 * MIB, .shared_bytes = 120 * MIB };
+        const ch_place_source source = { .resident_bytes = 400 * MIB, .shared_bytes = 24 * MIB };
         const ch_place_facts facts[] = {
-                { .group = "/web/a", .levels = a, .n_levels = 3, .movable_bytes = 270 * MIB, .left_bytes = 10 * MIB,
-                  .here_bytes = 120 * MIB, .shared_here_bytes = 120 * MIB, .cpus_milli = UINT32_MAX },
-                { .group = "/web/b", .levels = b, .n_levels = 3, .movable_bytes = 270 * MIB, .left_bytes = 130 * MIB,
-                  .shared_apart_bytes = 120 * MIB, .cpus_milli = UINT32_MAX },
-                { .group = "/web/c", .levels = c, .n_levels = 2, .movable_bytes = 270 * MIB, .left_bytes = 130 * MIB,
-                  .shared_apart_bytes = 120 * MIB, .cpus_milli = UINT32_MAX, .pressure_permyriad = { 100, 400, 0 } },
+                { .group = "/web/a", .levels = a, .n_levels = 3, .movable_bytes = 366 * MIB, .left_bytes = 10 * MIB,
+                  .here_bytes = 24 * MIB, .shared_here_bytes = 24 * MIB, .cpus_milli = UINT32_MAX },
+                { .group = "/web/b", .levels = b, .n_levels = 3, .movable_bytes = 366 * MIB, .left_bytes = 34 * MIB,
+                  .shared_apart_bytes = 24 * MIB, .cpus_milli = UINT32_MAX },
+                { .group = "/web/c", .levels = c, .n_levels = 2, .movable_bytes = 366 * MIB, .left_bytes = 34 * MIB,
+                  .shared_apart_bytes = 24 * MIB, .cpus_milli = UINT32_MAX, .pressure_permyriad = { 100, 400, 0 } },
         };
         ch_place_score scores[3];
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                const ch_place_request request = { .bytes = 242 * MIB, .policy = cases[i].policy };
+                const ch_place_request request = { .bytes = 146 * MIB, .policy = cases[i].policy };
 
                 assert_int_equal(ch_place_choose(&request, &source, facts, 3, scores), 0);
                 for (size_t k = 0; k < 3; k++) {
