@@ -142,6 +142,17 @@ static int bus_map(Cli *cli, const Target *target, int with_tree, struct json_ob
         return r < 0 ? bus_fail_errno(cli, r, "ChargeMap") : bus_call_report(cli, call, ret);
 }
 
+static int bus_owner(Cli *cli, pid_t pid, struct json_object **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = bus_new_call(cli, "GetOwner", &call);
+
+        if (r != CTL_OK)
+                return r;
+        r = sd_bus_message_append(call, "u", (uint32_t)pid);
+        return r < 0 ? bus_fail_errno(cli, r, "GetOwner") : bus_call_report(cli, call, ret);
+}
+
 static int bus_plan(Cli *cli, const MoveSpec *spec, struct json_object **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
@@ -165,6 +176,7 @@ const Access access_bus = {
         .properties = bus_properties,
         .group_of_pid = bus_group_of_pid,
         .map = bus_map,
+        .owner = bus_owner,
         .plan = bus_plan,
         .status = bus_status,
 };

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Data read directly from the kernel's files, through libchargehand. */
 
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <chargehand/probe.h>
+#include <chargehand/registry.h>
 
 #include "access.h"
 #include "request.h"
@@ -167,6 +169,71 @@ static int direct_map(Cli *cli, const Target *target, int with_tree, struct json
         return r < 0 ? cli_fail_error(cli, error) : CTL_OK;
 }
 
+static struct json_object *users_to_json(const ch_registry *registry, pid_t pid)
+{
+        ssize_t n = ch_registry_get_users(registry, pid, NULL, 0);
+        _cleanup_(freep) pid_t *pids = n > 0 ? calloc((size_t)n, sizeof(pid_t)) : NULL;
+        struct json_object *array = pids ? json_object_new_array() : NULL;
+
+        if (!array)
+                return NULL;
+        (void)ch_registry_get_users(registry, pid, pids, (size_t)n);
+        for (ssize_t i = 0; i < n; i++)
+                (void)json_object_array_add(array, json_object_new_int(pids[i]));
+        return array;
+}
+
+static int owner_to_json(Cli *cli, const ch_registry *registry, pid_t pid, const ch_mm_info *mm,
+                         struct json_object **ret)
+{
+        _cleanup_(json_putp) struct json_object *object = json_object_new_object();
+        _cleanup_(freep) char *own = NULL;
+
+        (void)ch_tree_path_of_pid(cli->tree, pid, &own, NULL);
+        if (!object || jadd(object, "pid", json_object_new_int(pid)) < 0 ||
+            jadd(object, "mm", json_object_new_int(0)) < 0 ||
+            jadd(object, "owner", json_object_new_int(mm->owner)) < 0 ||
+            jadd(object, "group", jstring(mm->group ? mm->group : "")) < 0 ||
+            jadd(object, "last_group", jstring(mm->last_group ? mm->last_group : "")) < 0 ||
+            jadd(object, "own_group", jstring(own ? own : "")) < 0 ||
+            jadd(object, "users", users_to_json(registry, pid)) < 0 ||
+            jadd(object, "source", jstring("kernel")) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
+/* All processes are read for it. */
+static int direct_owner(Cli *cli, pid_t pid, struct json_object **ret)
+{
+        ch_registry_options options = { .tree = cli->tree };
+        _cleanup_(error_freep) ch_error *error = NULL;
+        ch_registry *registry = NULL;
+        char text[16];
+        ch_mm_info mm;
+        int r;
+
+        (void)snprintf(text, sizeof(text), "%d", (int)pid);
+        r = ch_registry_new(&options, &registry, &error);
+        if (r >= 0)
+                r = ch_registry_resync(registry, &error);
+        if (r < 0) {
+                ch_registry_free(registry);
+                return cli_fail_error(cli, error);
+        }
+        r = ch_registry_get_mm(registry, pid, &mm);
+        if (r >= 0)
+                r = owner_to_json(cli, registry, pid, &mm, ret);
+        ch_registry_free(registry);
+        if (r == -ESRCH && kill(pid, 0) < 0 && errno == ESRCH)
+                return cli_fail(cli, CTL_NOTHING, text, "no process has that pid");
+        if (r == -ESRCH || r == -ENODATA)
+                return cli_fail(cli, CTL_FAILED, text,
+                                "it has no address space of its own: a kernel thread, a zombie, or a thread of "
+                                "another process");
+        return r < 0 ? cli_fail_memory(cli) : CTL_OK;
+}
+
 static int direct_plan(Cli *cli, const MoveSpec *spec, struct json_object **ret)
 {
         _cleanup_(error_freep) ch_error *error = NULL;
@@ -221,6 +288,7 @@ const Access access_direct = {
         .properties = direct_properties,
         .group_of_pid = direct_group_of_pid,
         .map = direct_map,
+        .owner = direct_owner,
         .plan = direct_plan,
         .status = direct_status,
 };

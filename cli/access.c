@@ -96,6 +96,17 @@ int access_try_map(Cli *cli, const Target *target, struct json_object *into)
         return jadd(into, "map_error", jstring(cli->hushed ? cli->hushed : ""));
 }
 
+int access_try_owner(Cli *cli, pid_t pid, struct json_object *into)
+{
+        struct json_object *owner = NULL;
+        int r;
+
+        cli->hush++;
+        r = cli->access->owner(cli, pid, &owner);
+        cli->hush--;
+        return r == CTL_OK ? jadd(into, "owner", owner) : 0;
+}
+
 struct json_object *access_try_properties(Cli *cli, const char *group, const char *const *names,
                                           size_t n)
 {

@@ -34,6 +34,8 @@ typedef struct Access {
         int (*group_of_pid)(Cli *cli, pid_t pid, char **ret);
         int (*map)(Cli *cli, const Target *target, int with_tree,
                    struct json_object **ret); /* ch_map_to_json() */
+        /* {pid, mm, owner, group, last_group, own_group, users, source}: as GetOwner of the bus */
+        int (*owner)(Cli *cli, pid_t pid, struct json_object **ret);
         int (*plan)(Cli *cli, const MoveSpec *spec,
                     struct json_object **ret); /* ch_plan_to_json() */
         /* {version, pid, root, mode, kernel: ch_probe_to_json(), groups, jobs, …}; version and pid
@@ -54,6 +56,8 @@ int access_group(Cli *cli, const char *path, struct json_object **ret);
 /* The charge map as member `map` of the object; where none can be made (no right, no kernel
  * support) the reason as `map_error`. */
 int access_try_map(Cli *cli, const Target *target, struct json_object *into);
+/* access->owner() as member `owner` of the object; nothing where it cannot be told. */
+int access_try_owner(Cli *cli, pid_t pid, struct json_object *into);
 /* Properties, quietly: an empty object where they cannot be read. */
 struct json_object *access_try_properties(Cli *cli, const char *group, const char *const *names,
                                           size_t n);

@@ -113,6 +113,7 @@ int verb_show(Cli *cli, int argc, char **argv);
 int verb_get_property(Cli *cli, int argc, char **argv);
 int verb_set_property(Cli *cli, int argc, char **argv);
 int verb_map(Cli *cli, int argc, char **argv);
+int verb_owner(Cli *cli, int argc, char **argv);
 int verb_plan(Cli *cli, int argc, char **argv);
 int verb_move(Cli *cli, int argc, char **argv);
 int verb_create(Cli *cli, int argc, char **argv);

@@ -93,7 +93,8 @@ static int gather(Cli *cli, pid_t pid, struct json_object *why)
         if (jadd(why, "group", json_object_get(group)) < 0 || jadd(why, "limits", limits) < 0 ||
             add_binding(why, limits) < 0)
                 return cli_fail_memory(cli);
-        if (access_try_map(cli, &(Target){ .pid = pid }, why) < 0 ||
+        if (access_try_owner(cli, pid, why) < 0 ||
+            access_try_map(cli, &(Target){ .pid = pid }, why) < 0 ||
             (jget(why, "map") && add_payers(why, jget(why, "map")) < 0))
                 return cli_fail_memory(cli);
         return CTL_OK;
@@ -151,6 +152,23 @@ static void tell_limits(Cli *cli, struct json_object *why)
                      "root.");
 }
 
+/* Where the address space is somebody else's, the group of the process does not say who pays. */
+static void tell_owner(Cli *cli, struct json_object *why)
+{
+        struct json_object *owner = jget(why, "owner"), *process;
+        const char *payer = jtext(owner, "group");
+
+        if (!owner || (jnumber(owner, "owner") == jnumber(why, "pid") &&
+                       streq(payer, jtext(jget(why, "group"), "path"))))
+                return;
+        process = figures_process((pid_t)jnumber(owner, "owner"));
+        printf("\nIts address space is shared, and owned by %s (pid %s): %s pays for what it touches "
+               "from now on.\n",
+               process ? jtext(process, "comm") : "a process", jtext(owner, "owner"),
+               *payer ? payer : "a group outside the hierarchy");
+        json_object_put(process);
+}
+
 static void tell_payers(Cli *cli, struct json_object *why)
 {
         struct json_object *payers = jget(why, "payers");
@@ -195,6 +213,7 @@ int verb_explain(Cli *cli, int argc, char **argv)
                 return r;
         tell_placement(cli, why);
         tell_limits(cli, why);
+        tell_owner(cli, why);
         tell_payers(cli, why);
         return CTL_OK;
 }

@@ -9,7 +9,7 @@
 /* What the arguments of our signals are called; others are shown by position only. */
 static const struct {
         const char *signal;
-        const char *names[4];
+        const char *names[5];
 } signals[] = {
         { "GroupNew",       { "group", "object" } },
         { "GroupRemoved",   { "group", "object" } },
@@ -17,6 +17,7 @@ static const struct {
         { "JobRemoved",     { "job", "object", "type", "result" } },
         { "ProcessStrayed", { "pid", "expected", "found" } },
         { "GroupOom",       { "group", "count" } },
+        { "OwnerChanged",   { "from", "to", "mm", "group", "cause" } },
         { "PropertiesChanged", { "interface", "changed", "invalidated" } },
 };
 

@@ -52,6 +52,16 @@ static void field_missing_features(Cli *cli, struct json_object *kernel)
         }
 }
 
+static void field_ownership(Cli *cli, struct json_object *ownership)
+{
+        if (jbool(ownership, "tracking"))
+                field(cli, "Ownership", "%s address spaces of %s processes, %s shared; owners changed %s times",
+                      jtext(ownership, "mms"), jtext(ownership, "processes"),
+                      jtext(ownership, "shared"), jtext(ownership, "owner_changes"));
+        else if (ownership)
+                field(cli, "Ownership", "not tracked: %s", jtext(ownership, "reason"));
+}
+
 static int status_host(Cli *cli)
 {
         _cleanup_(json_putp) struct json_object *status = NULL;
@@ -78,6 +88,7 @@ static int status_host(Cli *cli)
                 field(cli, "Claim", "%s in %s%s%s", bytes, jtext(claim, "group"),
                       jget(claim, "job") ? " by job " : "", jtext(claim, "job"));
         }
+        field_ownership(cli, jget(status, "ownership"));
         field(cli, "Kernel", "%s, %s CPUs, huge pages '%s'", jtext(kernel, "kernel"),
               jtext(kernel, "cpus"), jtext(kernel, "thp"));
         field_missing_features(cli, kernel);

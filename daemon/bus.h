@@ -8,6 +8,7 @@
 
 #include "link.h"
 #include "manager.h"
+#include "ownership.h"
 
 struct Bus {
         Manager *manager;
@@ -34,6 +35,8 @@ int group_bus_make_vtable(sd_bus_vtable **ret);
 void bus_emit_group(Bus *bus, const char *signal, const Group *group);
 void bus_emit_oom(Bus *bus, const Group *group, uint64_t count);
 void bus_emit_strayed(Bus *bus, uint32_t pid, const char *expected, const char *found);
+/* ownership-bus.c */
+void bus_emit_owner_changed(Bus *bus, const OwnerChange *change);
 void bus_emit_job_new(Bus *bus, const Job *job);
 void bus_emit_job_removed(Bus *bus, const Job *job);
 /* PropertiesChanged */

@@ -10,6 +10,7 @@
 
 #include "conf.h"
 #include "conf-parse.h"
+#include "ownership.h"
 #include "util.h"
 
 /* Bare numbers are seconds. */
@@ -230,6 +231,20 @@ static int parse_backends(const ConfRow *row, const char *text, void *member)
         return 0;
 }
 
+static int parse_track(const ConfRow *row, const char *text, void *member)
+{
+        static const char *const words[] = {
+                [TRACK_AUTO] = "auto", [TRACK_YES] = "yes", [TRACK_NO] = "no"
+        };
+
+        for (unsigned i = 0; i < ELEMENTSOF(words); i++)
+                if (streq(words[i], text)) {
+                        *(unsigned *)member = i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
 static int parse_level(const ConfRow *row, const char *text, void *member)
 {
         static const char *const words[] = {
@@ -323,8 +338,13 @@ static const ConfRow rows[] = {
         ROW("Runtime", "Users", parse_users, users, "", .accepts = "names or numbers of users that exist",
             .doc = "Users who get a subtree of their own, /user.slice/user-UID.slice/user@UID.service, for chargehandd "
                    "--user."),
+        ROW("Ownership", "Track", parse_track, track, "auto", .accepts = "auto, yes or no",
+            .doc = "Keep track of which process owns which address space, by the kernel's process events. auto: where they "
+                   "can be had. yes: the same, and a warning where not. no: processes are read when somebody asks."),
         ROW("Debug", "KillAtStep", parse_count, kill_at_step, "0", COUNT(0, 1000000),
             .doc = "For tests of recovery: end by SIGKILL when a move writes its journal for the Nth time. 0: never."),
+        ROW("Debug", "EventBuffer", parse_count, feed_buffer, "0", COUNT(0, 1073741824),
+            .doc = "For tests of lost process events: bytes of the socket that they come by. 0: as is good."),
 };
 /* clang-format on */
 

@@ -351,6 +351,7 @@ void conf_keep_fixed(Conf *conf, Conf *old)
         swap_text(&conf->bus, &old->bus);
         conf->mode = old->mode;
         conf->systemd1 = old->systemd1;
+        conf->track = old->track;
         swap_text(&conf->private_socket, &old->private_socket);
         conf->systemd_directory = old->systemd_directory;
         swap_text(&conf->default_slice, &old->default_slice);

@@ -63,7 +63,10 @@ typedef struct Conf {
         uint64_t default_timeout_stop_usec; /* UINT64_MAX: never */
         char *users;                   /* names or uids separated by spaces */
 
+        unsigned track; /* [Ownership]: Track of ownership.h */
+
         unsigned kill_at_step;
+        unsigned feed_buffer;
 
         ConfGroup *groups;
         size_t n_groups, groups_allocated;

@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "log.h"
 #include "manager.h"
+#include "ownership.h"
 #include "setup.h"
 #include "stray.h"
 #include "systemd1/face.h"
@@ -114,6 +115,7 @@ Manager *manager_free(Manager *manager)
         if (!pool_free(manager->movers) || !pool_free(manager->workers) ||
             !watches_free(manager->watches))
                 return NULL;
+        ownership_free(manager->ownership);
         jobs_free(manager->jobs);
         claims_free(manager->claims);
         groups_free(manager->groups);
@@ -151,6 +153,7 @@ static void on_group_removed(Group *group, void *userdata)
         watches_remove(manager->watches, group);
         tidy_count(manager->tidy);
         claims_drop(manager->claims, group->path);
+        ownership_forget_group(manager->ownership, group->id);
         bus_emit_group(manager->bus, "GroupRemoved", group);
         OBSERVE(group_removed, (group, OBSERVER->userdata));
 }
@@ -220,6 +223,7 @@ static void on_job_ended(Job *job, void *userdata)
 {
         Manager *manager = userdata;
 
+        ownership_look_at(manager->ownership, job->pids, job->n_pids);
         job_bus_emit_changed(manager->bus, job);
         bus_emit_job_removed(manager->bus, job);
         if (job->state == JOB_FINISHED || job->state == JOB_PARTLY_DONE)
@@ -268,6 +272,26 @@ static int start_claims(Manager *manager)
         };
 
         return claims_new(&options, &manager->claims);
+}
+
+static void on_owner_changed(const OwnerChange *change, void *userdata)
+{
+        bus_emit_owner_changed(((Manager *)userdata)->bus, change);
+}
+
+static int start_ownership(Manager *manager)
+{
+        OwnershipOptions options = {
+                .event = manager->event,
+                .tree = manager->tree,
+                .track = (Track)manager->conf->track,
+                .resync_usec = manager->conf->stray_usec,
+                .buffer_bytes = manager->conf->feed_buffer,
+                .changed = on_owner_changed,
+                .userdata = manager,
+        };
+
+        return ownership_new(&options, &manager->ownership);
 }
 
 /* Those of an earlier life of the daemon. */
@@ -478,6 +502,8 @@ int manager_start(Manager *manager, ch_error **err)
                 r = start_jobs(manager);
         if (r >= 0)
                 r = start_claims(manager);
+        if (r >= 0)
+                r = start_ownership(manager);
         if (r >= 0)
                 r = start_model(manager, err);
         if (r >= 0 && manager->conf->systemd1)

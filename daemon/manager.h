@@ -22,6 +22,7 @@ typedef struct Bus Bus;
 typedef struct Claims Claims;
 typedef struct Clients Clients;
 typedef struct Manager Manager;
+typedef struct Ownership Ownership;
 typedef struct Strays Strays;
 
 typedef struct ManagerOptions {
@@ -67,6 +68,7 @@ struct Manager {
                 *changes; /* deferred: tells the bus of changes at the end of the loop turn */
         sd_event_source *stop_timer;
         Strays *strays;  /* processes moved lately */
+        Ownership *ownership; /* who owns address spaces */
         ManagerObserver observers[MANAGER_OBSERVERS_MAX];
         size_t n_observers;
         int inside_only; /* mode delegated: processes outside the tree are left alone */

@@ -41,6 +41,9 @@ int method_status(Request *request);
 int method_snapshot(Request *request);
 int method_reload(Request *request);
 
+/* ownership-bus.c */
+int method_get_owner(Request *request);
+
 /* methods-read-bus.c */
 int method_get_properties(Request *request);
 int method_property_get_all(

@@ -5,6 +5,7 @@
 
 #include "auth.h"
 #include "claim.h"
+#include "ownership.h"
 #include "status.h"
 #include "util.h"
 
@@ -35,6 +36,7 @@ static json_object *warnings_of(const Conf *conf)
 int status_to_json(Manager *manager, json_object **ret)
 {
         json_object *status = json_object_new_object(), *kernel, *claims, *pools, *watches, *workers;
+        json_object *ownership;
         int r;
 
         if (!status)
@@ -57,6 +59,8 @@ int status_to_json(Manager *manager, json_object **ret)
         }
         if (pools_to_json(&manager->conf->pools, manager->groups, &pools) >= 0)
                 json_object_object_add(status, "pools", pools);
+        if (ownership_to_json(manager->ownership, &ownership) >= 0)
+                json_object_object_add(status, "ownership", ownership);
         watches = json_object_new_object();
         add_number(watches, "active", watches_count(manager->watches));
         add_truth(watches, "complete", watches_is_complete(manager->watches));

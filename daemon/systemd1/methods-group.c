@@ -8,6 +8,7 @@
 #include "control.h"
 #include "error.h"
 #include "life.h"
+#include "ownership.h"
 #include "start.h"
 #include "systemd1-names.h"
 #include "util.h"
@@ -96,6 +97,7 @@ static int write_pids(const Request *request, AttachCall *call, int procs_fd)
                 else if (r >= 0)
                         r = -errno;
         }
+        ownership_look_at(request->manager->ownership, call->pids, call->n_pids);
         return r;
 }
 

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "log.h"
 #include "mark.h"
+#include "ownership.h"
 #include "start.h"
 #include "util.h"
 
@@ -381,6 +382,7 @@ static int attach_all(Start *start, int fd)
                 return errno == ENOENT ? -ENODEV : -errno;
         for (size_t i = 0; r >= 0 && i < start->n_pids; i++)
                 r = attach_one(start, procs_fd, start->pids[i]);
+        ownership_look_at(start->face->manager->ownership, start->pids, start->n_pids);
         return r;
 }
 

@@ -32,6 +32,8 @@ run 0 status $$
 said "pid $$"
 run 0 explain $$
 said "What limits it"
+run 0 owner $$
+said "pays for the memory of pid $$: it owns its address space."
 run 0 probe
 said kpagecgroup
 
@@ -52,6 +54,10 @@ run 0 status $$ --json
 json 'o["pid"]' $$
 run 0 explain $$ --json
 json 'o["limits"][-1]["group"]' /
+run 0 owner $$ --json
+json 'o["owner"], o["users"], [s["is_owner"] for s in o["sharers"]]' "($$, [$$], [True])"
+run 3 owner 4194303
+run 2 owner /web
 run 0 probe --json
 json '"advice" in o["features"]["swap"]' True
 run 0 help attributes --json
