@@ -42,6 +42,7 @@ typedef struct FeedMessages {
 struct ch_feed {
         ch_registry *registry;
         int fd;
+        int is_stale;           /* events were taken and not applied: memory ran out */
         int is_filtered;        /* only what we want is sent; numbers have gaps then, which mean nothing */
         uint32_t *numbers;      /* next of each CPU; 0 none came yet */
         size_t n_cpus;
@@ -272,14 +273,17 @@ static int take(ch_registry *registry, const struct proc_event *event)
 /* What waits is older than what will be read now: it goes unread. */
 static int make_good(ch_feed *feed, ch_error **err)
 {
-        int n = 1;
+        int n = 1, r;
 
         feed->registry->counts.lost++;
         for (int sum = 0; sum < DRAIN_MAX && n != 0 && (n > 0 || n == -ENOBUFS);
              sum += n > 0 ? n : 1)
                 n = receive(feed, BATCH);
-        memset(feed->numbers, 0, feed->n_cpus * sizeof(*feed->numbers));
-        return ch_registry_resync(feed->registry, err);
+        if (feed->numbers)
+                memset(feed->numbers, 0, feed->n_cpus * sizeof(*feed->numbers));
+        r = ch_registry_resync(feed->registry, err);
+        feed->is_stale = r < 0;
+        return r;
 }
 
 /* 1 if all were taken; 0 if some are missing. */
@@ -304,22 +308,25 @@ static int take_all(ch_feed *feed, int n)
 _public_ int ch_feed_process(ch_feed *feed, unsigned max, ch_error **err)
 {
         unsigned sum = 0;
+        int r = feed->is_stale ? make_good(feed, err) : 0;
 
-        while (sum < max) {
-                int n = receive(feed, max - sum), r;
+        while (r >= 0 && sum < max) {
+                int n = receive(feed, max - sum);
 
                 if (n == 0)
                         break;
                 if (n < 0 && n != -ENOBUFS)
                         return error_errno(err, -n, "process connector", "read from");
-                r = n < 0 ? 0 : take_all(feed, n);
-                if (r < 0)
-                        return error_errno(err, -r, "/proc", "read a process of");
                 sum += n < 0 ? 1 : (unsigned)n;
+                r = n < 0 ? 0 : take_all(feed, n);
                 if (r > 0)
                         continue;
-                r = make_good(feed, err);
-                return r < 0 ? r : (int)sum;
+                if (r == 0) {
+                        r = make_good(feed, err);
+                        break;
+                }
+                feed->is_stale = 1;
+                return error_errno(err, -r, "/proc", "read a process of");
         }
-        return (int)sum;
+        return r < 0 ? r : (int)sum;
 }
