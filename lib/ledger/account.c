@@ -2,9 +2,9 @@
 /*
  * Accounts: their life, their limits, page charges, and reparenting.
  *
- * Reparenting costs one pointer per bucket. The counters need nothing: a page that is charged to the account is in its
- * parent's usage already. Everything that was charged stays where it is, above the removed account, and
- * whoever uncharges it climbs from the parent.
+ * Reparenting costs one pointer per bucket. The counters need nothing: a page that is charged to
+ * the account is in its parent's usage already. Everything that was charged stays where it is,
+ * above the removed account, and whoever uncharges it climbs from the parent.
  */
 
 #include "account.h"
@@ -121,10 +121,12 @@ static int begin_remove(ch_account *account)
 
 /*
  * In this order:
- * 1. flag and pointers. Charges and uncharges that began before may still land on the account: they land on all above, too.
- * 2. the grace period of those without a slot, and then of each slot, which from then on gets no pages of it into its stock.
- * 3. with it, what the slot has in stock of it is given back, which climbs from it for the last time. Byte stocks stay: they
- *    are the buckets'.
+ * 1. flag and pointers. Charges and uncharges that began before may still land on the account: they
+ * land on all above, too.
+ * 2. the grace period of those without a slot, and then of each slot, which from then on gets no
+ * pages of it into its stock.
+ * 3. with it, what the slot has in stock of it is given back, which climbs from it for the last
+ * time. Byte stocks stay: they are the buckets'.
  * 4. what is left in its usage is what the parent has inherited.
  */
 _public_ int ch_account_remove(ch_account *account)
@@ -182,13 +184,14 @@ _public_ void ch_account_get_figures(const ch_account *account, ch_account_figur
         };
 }
 
-_public_ void ch_account_get_protection(const ch_account *account, const ch_account *root, uint64_t *ret_emin_pages,
-                                        uint64_t *ret_elow_pages)
+_public_ void ch_account_get_protection(const ch_account *account, const ch_account *root,
+                                        uint64_t *ret_emin_pages, uint64_t *ret_elow_pages)
 {
         const ch_ledger *ledger = account->ledger;
         CounterProtection protection;
 
-        protection = counter_protection(&account->counter, root ? &root->counter : &ledger->root->counter,
+        protection = counter_protection(&account->counter,
+                                        root ? &root->counter : &ledger->root->counter,
                                         (int)ledger->recursive_protection);
         if (ret_emin_pages)
                 *ret_emin_pages = protection.min;
@@ -213,7 +216,8 @@ static int check_pages(const ch_account *account, uint64_t pages)
 }
 
 /* One try. -ENOSPC: *ret_refused is a reference. */
-static int try_once(ch_slot *slot, ch_account *account, uint64_t pages, StockMode mode, ch_account **ret_refused)
+static int try_once(ch_slot *slot, ch_account *account, uint64_t pages, StockMode mode,
+                    ch_account **ret_refused)
 {
         SlotHold hold = reader_enter(slot);
         Counter *refused;
@@ -231,7 +235,8 @@ static int try_once(ch_slot *slot, ch_account *account, uint64_t pages, StockMod
         return r;
 }
 
-_public_ int ch_account_try_charge(ch_slot *slot, ch_account *account, uint64_t pages, ch_account **ret_refused)
+_public_ int ch_account_try_charge(ch_slot *slot, ch_account *account, uint64_t pages,
+                                   ch_account **ret_refused)
 {
         ch_account *refused;
         int r = check_pages(account, pages);
@@ -273,7 +278,8 @@ _public_ int ch_account_uncharge(ch_slot *slot, ch_account *account, uint64_t pa
         hold = reader_enter(slot);
         account = account_get_living(account);
         /* What this slot has in stock is no longer charged by anybody. */
-        if (pages > sub_u64(counter_read(&account->counter.usage), stock_count_pages(slot, account)))
+        if (pages >
+            sub_u64(counter_read(&account->counter.usage), stock_count_pages(slot, account)))
                 r = -ERANGE;
         else
                 r = stock_put_pages(slot, account, pages);

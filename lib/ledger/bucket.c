@@ -2,9 +2,10 @@
 /*
  * Buckets: byte-sized objects on top of page counters.
  *
- * An object may be larger than a page (Gushchin's third problem: per-CPU allocations are): its whole pages are charged as
- * pages, and only what is over goes through the byte stock. No page has to belong to an object for that; the bucket
- * has charged so many pages, and they are its objects', its stocks' and its rest's together.
+ * An object may be larger than a page (Gushchin's third problem: per-CPU allocations are): its
+ * whole pages are charged as pages, and only what is over goes through the byte stock. No page has
+ * to belong to an object for that; the bucket has charged so many pages, and they are its objects',
+ * its stocks' and its rest's together.
  */
 
 #include "account.h"
@@ -13,7 +14,8 @@
 #include "util.h"
 
 #define BYTES_MAX ((uint64_t)1 << 63)
-/* Above this a byte stock gives back whole pages, but one: whoever charges and uncharges in turn meets no border. */
+/* Above this a byte stock gives back whole pages, but one: whoever charges and uncharges in turn
+ * meets no border. */
 #define STOCK_PAGES_MAX 2
 
 _public_ int ch_bucket_new(ch_account *account, ch_bucket **ret)
@@ -25,7 +27,9 @@ _public_ int ch_bucket_new(ch_account *account, ch_bucket **ret)
         bucket = calloc(1, sizeof(*bucket));
         if (!bucket)
                 return -ENOMEM;
-        *bucket = (ch_bucket){ .account = account, .state = BUCKET_HOLDER, .ledger = account->ledger };
+        *bucket = (ch_bucket){ .account = account,
+                               .state = BUCKET_HOLDER,
+                               .ledger = account->ledger };
         (void)pthread_mutex_lock(&account->ledger->tree_lock);
         if (account_is_removed(account)) {
                 (void)pthread_mutex_unlock(&account->ledger->tree_lock);
@@ -47,8 +51,8 @@ int bucket_take_charged(ch_bucket *bucket, uint64_t pages)
         do {
                 if (pages > (state & (BUCKET_HOLDER - 1)))
                         return -ERANGE;
-        } while (!__atomic_compare_exchange_n(&bucket->state, &state, state - pages, 0, __ATOMIC_ACQ_REL,
-                                              __ATOMIC_RELAXED));
+        } while (!__atomic_compare_exchange_n(&bucket->state, &state, state - pages, 0,
+                                              __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
         return state == pages;
 }
 
@@ -63,12 +67,13 @@ uint64_t bucket_add_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
         uint32_t shift = bucket->ledger->page_shift;
         uint64_t rest = __atomic_add_fetch(&bucket->rest_bytes, bytes, __ATOMIC_RELAXED), whole;
 
-        /* The rests of several slots make up whole pages. They go back now: a bucket is dead when none is charged. */
+        /* The rests of several slots make up whole pages. They go back now: a bucket is dead when
+         * none is charged. */
         do {
                 whole = rest >> shift;
         } while (whole > 0 &&
-                 !__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - (whole << shift), 0,
-                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+                 !__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - (whole << shift),
+                                              0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
         (void)__atomic_add_fetch(sum, (int64_t)(bytes - (whole << shift)), __ATOMIC_RELAXED);
         return whole;
 }
@@ -81,8 +86,8 @@ uint64_t bucket_take_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
                 taken = bytes == BUCKET_ALL_REST ? rest : bytes;
                 if (taken > rest || taken == 0)
                         return 0;
-        } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - taken, 0, __ATOMIC_RELAXED,
-                                              __ATOMIC_RELAXED));
+        } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - taken, 0,
+                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
         (void)__atomic_sub_fetch(sum, (int64_t)taken, __ATOMIC_RELAXED);
         return taken;
 }
@@ -96,7 +101,8 @@ void bucket_bury(ch_bucket *dead)
                 dead = bucket->next_dead;
                 if (bucket->rest_bytes > 0) { /* of no page: more was uncharged than charged */
                         stock_count_error(ledger);
-                        (void)__atomic_sub_fetch(&ledger->rest_bytes, (int64_t)bucket->rest_bytes, __ATOMIC_RELAXED);
+                        (void)__atomic_sub_fetch(&ledger->rest_bytes, (int64_t)bucket->rest_bytes,
+                                                 __ATOMIC_RELAXED);
                 }
                 (void)pthread_mutex_lock(&ledger->tree_lock);
                 cds_list_del(&bucket->list);
@@ -134,7 +140,8 @@ static int check_total(const ch_bucket *bucket, uint64_t bytes)
 }
 
 /* Pages for the bucket, wherever it is now. */
-static int charge_pages(ch_slot *slot, ch_bucket *bucket, uint64_t pages, StockMode mode, Counter **ret_refused)
+static int charge_pages(ch_slot *slot, ch_bucket *bucket, uint64_t pages, StockMode mode,
+                        Counter **ret_refused)
 {
         int r = stock_take_pages(slot, bucket_get_account(bucket), pages, mode, ret_refused);
 
@@ -143,11 +150,12 @@ static int charge_pages(ch_slot *slot, ch_bucket *bucket, uint64_t pages, StockM
         return r;
 }
 
-static int charge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, StockMode mode, Counter **ret_refused,
-                       ch_bucket **dead)
+static int charge_slow(ch_slot *slot, ch_bucket *bucket, uint64_t total, StockMode mode,
+                       Counter **ret_refused, ch_bucket **dead)
 {
         ByteStock *stock = stock_get_bytes(slot, bucket, dead);
-        uint64_t pages = total >> slot->page_shift, rest = total - (pages << slot->page_shift), left;
+        uint64_t pages = total >> slot->page_shift, rest = total - (pages << slot->page_shift),
+                 left;
         int r;
 
         if (stock->bytes >= total) { /* the bucket had a rest */
@@ -204,7 +212,8 @@ static int charge_slotless(ch_bucket *bucket, uint64_t total, Counter **ret_refu
 }
 
 /* One try. -ENOSPC: *ret_refused is a reference. */
-static int try_once(ch_slot *slot, ch_bucket *bucket, uint64_t total, StockMode mode, ch_account **ret_refused)
+static int try_once(ch_slot *slot, ch_bucket *bucket, uint64_t total, StockMode mode,
+                    ch_account **ret_refused)
 {
         SlotHold hold = reader_enter(slot);
         Counter *refused = NULL;
@@ -259,7 +268,8 @@ static inline int charge_from_stock(ch_slot *slot, ch_bucket *bucket, uint64_t t
         return hit;
 }
 
-_public_ int ch_bucket_charge(ch_slot *slot, ch_bucket *bucket, uint64_t bytes, ch_account **ret_refused)
+_public_ int ch_bucket_charge(ch_slot *slot, ch_bucket *bucket, uint64_t bytes,
+                              ch_account **ret_refused)
 {
         if (charge_from_stock(slot, bucket, bytes))
                 return 0;
@@ -276,8 +286,8 @@ _public_ int ch_bucket_charge_bulk(ch_slot *slot, ch_bucket *bucket, uint64_t by
         return ch_bucket_charge(slot, bucket, total, ret_refused);
 }
 
-/* Are so many bytes (not 0) within what the bucket has charged? With one slot in use that is exactly all that can be
- * uncharged. */
+/* Are so many bytes (not 0) within what the bucket has charged? With one slot in use that is
+ * exactly all that can be uncharged. */
 static inline int is_charged(const ch_bucket *bucket, uint64_t bytes, uint32_t shift)
 {
         return (bytes - 1) >> shift < bucket_get_charged(bucket);
@@ -331,7 +341,8 @@ static int uncharge_slotless(ch_bucket *bucket, uint64_t total, ch_bucket **dead
         return 0;
 }
 
-static __attribute__((noinline)) int uncharge_total(ch_slot *slot, ch_bucket *bucket, uint64_t total)
+static __attribute__((noinline)) int uncharge_total(ch_slot *slot, ch_bucket *bucket,
+                                                    uint64_t total)
 {
         ch_bucket *dead = NULL;
         SlotHold hold;
@@ -340,7 +351,8 @@ static __attribute__((noinline)) int uncharge_total(ch_slot *slot, ch_bucket *bu
         if (r < 0)
                 return r;
         hold = reader_enter(slot);
-        r = slot ? uncharge_slow(slot, bucket, total, &dead) : uncharge_slotless(bucket, total, &dead);
+        r = slot ? uncharge_slow(slot, bucket, total, &dead)
+                 : uncharge_slotless(bucket, total, &dead);
         reader_exit(slot, hold);
         bucket_bury(dead);
         return r;
@@ -357,7 +369,8 @@ static inline int uncharge_to_stock(ch_slot *slot, ch_bucket *bucket, uint64_t t
         stock = stock_find_bytes(slot, bucket);
         if (__builtin_expect(stock != NULL, 1)) {
                 bytes = stock->bytes + total;
-                hit = (bytes - 1) >> slot->page_shift < STOCK_PAGES_MAX && is_charged(bucket, bytes, slot->page_shift);
+                hit = (bytes - 1) >> slot->page_shift < STOCK_PAGES_MAX &&
+                      is_charged(bucket, bytes, slot->page_shift);
                 if (__builtin_expect(hit, 1))
                         slot_store(&stock->bytes, bytes);
         }

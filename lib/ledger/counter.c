@@ -18,16 +18,16 @@ static uint64_t min_of(uint64_t a, uint64_t b)
         return a < b ? a : b;
 }
 
-/* What of this level is protected changed: the difference goes to the parent. Whoever exchanges a value passes on exactly
- * the step that he saw, so concurrent steps add up. */
-static void tell_parent(uint64_t protected, uint64_t *told, uint64_t *sum)
+/* What of this level is protected changed: the difference goes to the parent. Whoever exchanges a
+ * value passes on exactly the step that he saw, so concurrent steps add up. */
+static void tell_parent(uint64_t amount, uint64_t *told, uint64_t *sum)
 {
         uint64_t before = counter_read(told);
 
-        if (protected == before)
+        if (amount == before)
                 return;
-        before = __atomic_exchange_n(told, protected, __ATOMIC_RELAXED);
-        (void)__atomic_add_fetch(sum, protected - before, __ATOMIC_RELAXED);
+        before = __atomic_exchange_n(told, amount, __ATOMIC_RELAXED);
+        (void)__atomic_add_fetch(sum, amount - before, __ATOMIC_RELAXED);
 }
 
 static void propagate_protected(Counter *counter, uint64_t usage)
@@ -36,8 +36,10 @@ static void propagate_protected(Counter *counter, uint64_t usage)
 
         if (!parent)
                 return;
-        tell_parent(min_of(usage, counter_read(&counter->min)), &counter->min_usage, &parent->children_min_usage);
-        tell_parent(min_of(usage, counter_read(&counter->low)), &counter->low_usage, &parent->children_low_usage);
+        tell_parent(min_of(usage, counter_read(&counter->min)), &counter->min_usage,
+                    &parent->children_min_usage);
+        tell_parent(min_of(usage, counter_read(&counter->low)), &counter->low_usage,
+                    &parent->children_low_usage);
 }
 
 static int charge_level(Counter *counter, uint64_t pages, uint64_t max)
@@ -47,8 +49,8 @@ static int charge_level(Counter *counter, uint64_t pages, uint64_t max)
         do {
                 if (usage > max || pages > max - usage)
                         return -ENOSPC;
-        } while (!__atomic_compare_exchange_n(&counter->usage, &usage, usage + pages, 0, __ATOMIC_RELAXED,
-                                              __ATOMIC_RELAXED));
+        } while (!__atomic_compare_exchange_n(&counter->usage, &usage, usage + pages, 0,
+                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
         propagate_protected(counter, usage + pages);
         return 0;
 }
@@ -60,8 +62,8 @@ static int uncharge_level(Counter *counter, uint64_t pages)
         do {
                 if (pages > usage)
                         return -ERANGE;
-        } while (!__atomic_compare_exchange_n(&counter->usage, &usage, usage - pages, 0, __ATOMIC_RELAXED,
-                                              __ATOMIC_RELAXED));
+        } while (!__atomic_compare_exchange_n(&counter->usage, &usage, usage - pages, 0,
+                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
         propagate_protected(counter, usage - pages);
         return 0;
 }
@@ -73,8 +75,8 @@ static void raise_watermark(Counter *counter)
         uint64_t watermark = counter_read(&counter->watermark);
 
         while (usage > watermark)
-                if (__atomic_compare_exchange_n(&counter->watermark, &watermark, usage, 0, __ATOMIC_RELAXED,
-                                                __ATOMIC_RELAXED))
+                if (__atomic_compare_exchange_n(&counter->watermark, &watermark, usage, 0,
+                                                __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                         return;
 }
 
@@ -83,7 +85,8 @@ int counter_charge(Counter *counter, uint64_t pages, CounterMode mode, Counter *
         Counter *c;
 
         for (c = counter; c; c = c->parent) {
-                uint64_t max = mode == COUNTER_FORCED ? COUNTER_MAX : min_of(counter_read(&c->max), COUNTER_MAX);
+                uint64_t max = mode == COUNTER_FORCED ? COUNTER_MAX
+                                                      : min_of(counter_read(&c->max), COUNTER_MAX);
 
                 if (charge_level(c, pages, max) < 0)
                         break;
@@ -148,34 +151,37 @@ static uint64_t muldiv(uint64_t a, uint64_t b, uint64_t c)
 }
 
 /*
- * effective_protection(): protection that all siblings claim and use beyond what their parent affords is handed out in
- * proportion to what they use of it; with `recursive`, what of the parent's nobody claims is handed out in proportion to
- * usage that is not protected yet.
+ * effective_protection(): protection that all siblings claim and use beyond what their parent
+ * affords is handed out in proportion to what they use of it; with `recursive`, what of the
+ * parent's nobody claims is handed out in proportion to usage that is not protected yet.
  */
-static uint64_t effective(uint64_t usage, uint64_t parent_usage, uint64_t setting, uint64_t parent_effective,
-                          uint64_t siblings_protected, int recursive)
+static uint64_t effective(uint64_t usage, uint64_t parent_usage, uint64_t setting,
+                          uint64_t parent_effective, uint64_t siblings_protected, int recursive)
 {
-        uint64_t protected = min_of(usage, setting);
+        uint64_t claim = min_of(usage, setting);
 
         if (siblings_protected > parent_effective)
-                return muldiv(min_of(protected, siblings_protected), parent_effective, siblings_protected);
-        if (recursive && parent_effective > siblings_protected && parent_usage > siblings_protected &&
-            usage > protected)
-                protected += muldiv(parent_effective - siblings_protected,
-                                    min_of(usage - protected, parent_usage - siblings_protected),
-                                    parent_usage - siblings_protected);
-        return protected;
+                return muldiv(min_of(claim, siblings_protected), parent_effective,
+                              siblings_protected);
+        if (recursive && parent_effective > siblings_protected &&
+            parent_usage > siblings_protected && usage > claim)
+                claim += muldiv(parent_effective - siblings_protected,
+                                min_of(usage - claim, parent_usage - siblings_protected),
+                                parent_usage - siblings_protected);
+        return claim;
 }
 
 /* One step down, from the parent's effective protection. */
-static CounterProtection step_down(const Counter *c, const Counter *root, CounterProtection above, int recursive)
+static CounterProtection step_down(const Counter *c, const Counter *root, CounterProtection above,
+                                   int recursive)
 {
         uint64_t usage = counter_read(&c->usage), parent_usage;
 
         if (usage == 0)
                 return (CounterProtection){};
         if (c->parent == root) /* a child of the root gets what it was set to */
-                return (CounterProtection){ .min = counter_read(&c->min), .low = counter_read(&c->low) };
+                return (CounterProtection){ .min = counter_read(&c->min),
+                                            .low = counter_read(&c->low) };
         parent_usage = counter_read(&c->parent->usage);
         return (CounterProtection){
                 .min = effective(usage, parent_usage, counter_read(&c->min), above.min,

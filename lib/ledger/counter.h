@@ -3,17 +3,19 @@
 #define CH_LEDGER_COUNTER_H
 
 /*
- * mm/page_counter.c: a usage that every ancestor's usage includes, limits, and what of it is protected. Reads take no
- * lock; writes are atomic per level.
+ * mm/page_counter.c: a usage that every ancestor's usage includes, limits, and what of it is
+ * protected. Reads take no lock; writes are atomic per level.
  *
- * Unlike the kernel's, a level is charged by compare-and-swap instead of add-then-look: no usage is ever over its limit by
- * a charge that will be undone, and of two charges of which one fits one is granted. What a charge took below
- * the level that refuses is there for a moment; readers may see it, and so may a charge that fails because of it.
+ * Unlike the kernel's, a level is charged by compare-and-swap instead of add-then-look: no usage is
+ * ever over its limit by a charge that will be undone, and of two charges of which one fits one is
+ * granted. What a charge took below the level that refuses is there for a moment; readers may see
+ * it, and so may a charge that fails because of it.
  */
 
 #include <stdint.h>
 
-/* As PAGE_COUNTER_MAX, limit or no limit: no usage is ever beyond this. With pages of 4 KiB that is 2^64 bytes. */
+/* As PAGE_COUNTER_MAX, limit or no limit: no usage is ever beyond this. With pages of 4 KiB that is
+ * 2^64 bytes. */
 #define COUNTER_BITS 52
 #define COUNTER_MAX (((uint64_t)1 << COUNTER_BITS) - 1)
 
@@ -23,7 +25,8 @@ typedef struct Counter {
         struct Counter *parent;
         counter_u64 usage, max, watermark, failures;
         counter_u64 min, low;
-        /* min(usage, min) and min(usage, low) as last told to the parent, and what the children told */
+        /* min(usage, min) and min(usage, low) as last told to the parent, and what the children
+         * told */
         counter_u64 min_usage, low_usage;
         counter_u64 children_min_usage, children_low_usage;
 } Counter;
@@ -40,16 +43,17 @@ int counter_charge(Counter *counter, uint64_t pages, CounterMode mode, Counter *
 int counter_uncharge(Counter *counter, uint64_t pages);
 void counter_set_max(Counter *counter, uint64_t pages);
 void counter_set_protection(Counter *counter, uint64_t min_pages, uint64_t low_pages);
-/* No longer of any level above: what it had stays there. Nobody may charge or uncharge it meanwhile. */
+/* No longer of any level above: what it had stays there. Nobody may charge or uncharge it
+ * meanwhile. */
 void counter_detach(Counter *counter);
 
 typedef struct CounterProtection {
         uint64_t min, low;
 } CounterProtection;
 /*
- * page_counter_calculate_protection() from below `root` down to `counter`. {0, 0} for the root itself, for what is not below it
- * and for what uses nothing (where the kernel leaves what it last computed). `recursive`: as the mount
- * option memory_recursiveprot.
+ * page_counter_calculate_protection() from below `root` down to `counter`. {0, 0} for the root
+ * itself, for what is not below it and for what uses nothing (where the kernel leaves what it last
+ * computed). `recursive`: as the mount option memory_recursiveprot.
  */
 CounterProtection counter_protection(const Counter *counter, const Counter *root, int recursive);
 

@@ -10,12 +10,12 @@
 #include "stock.h"
 #include "util.h"
 
-#define BATCH_PAGES 64U         /* MEMCG_CHARGE_BATCH */
-#define BATCH_MAX (1U << 20)
-#define SLOTS_MIN 4U
-#define SLOTS_MAX (BUCKET_HOLDERS_MAX - 1)
+#define BATCH_PAGES    64U /* MEMCG_CHARGE_BATCH */
+#define BATCH_MAX      (1U << 20)
+#define SLOTS_MIN      4U
+#define SLOTS_MAX      (BUCKET_HOLDERS_MAX - 1)
 #define PAGE_BYTES_MAX ((uint64_t)1 << 30)
-#define KINDS_MAX 4096U
+#define KINDS_MAX      4096U
 
 static int membarrier(int command)
 {
@@ -83,8 +83,8 @@ static int set_options(ch_ledger *ledger, const ch_ledger_options *options)
                                                : machine_cpus > (long)SLOTS_MAX ? (long)SLOTS_MAX
                                                                                 : machine_cpus);
         if (ledger->page_bytes & (ledger->page_bytes - 1) || ledger->page_bytes > PAGE_BYTES_MAX ||
-            ledger->batch_pages > BATCH_MAX || ledger->max_slots > SLOTS_MAX || ledger->n_kinds > KINDS_MAX ||
-            ledger->recursive_protection > 1)
+            ledger->batch_pages > BATCH_MAX || ledger->max_slots > SLOTS_MAX ||
+            ledger->n_kinds > KINDS_MAX || ledger->recursive_protection > 1)
                 return -EINVAL;
         ledger->page_shift = (uint32_t)__builtin_ctzll(ledger->page_bytes);
         ledger->fenced = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) < 0;
@@ -165,7 +165,8 @@ static int is_in_use(ch_ledger *ledger)
         (void)pthread_mutex_lock(&ledger->slot_lock);
         n_slots_used = ledger->n_slots_used;
         (void)pthread_mutex_unlock(&ledger->slot_lock);
-        return n_buckets > 0 || n_slots_used > 0 || __atomic_load_n(&ledger->n_accounts, __ATOMIC_ACQUIRE) > 1 ||
+        return n_buckets > 0 || n_slots_used > 0 ||
+               __atomic_load_n(&ledger->n_accounts, __ATOMIC_ACQUIRE) > 1 ||
                counter_read(&ledger->root->counter.usage) > 0;
 }
 

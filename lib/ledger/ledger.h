@@ -5,8 +5,8 @@
 /*
  * The ledger's inside: slots, the root, the locks.
  *
- * Order of locks: remove_lock, tree_lock; a slot's lock inside of none and around none; none of them in a reader section. Nobody waits for
- * a grace period with the tree lock or a slot's lock.
+ * Order of locks: remove_lock, tree_lock; a slot's lock inside of none and around none; none of
+ * them in a reader section. Nobody waits for a grace period with the tree lock or a slot's lock.
  */
 
 #include <pthread.h>
@@ -46,9 +46,11 @@ struct ch_ledger {
 
 /* Every CPU of this process has passed a full barrier. */
 void ledger_barrier(ch_ledger *ledger);
-/* Every slot was seen outside of its section: what was set before is seen by all sections from now on. Not from inside of one. */
+/* Every slot was seen outside of its section: what was set before is seen by all sections from now
+ * on. Not from inside of one. */
 void ledger_synchronize(ch_ledger *ledger);
-/* Empties the stocks of `top` and below (NULL: all). After it every slot has been outside of its section once. */
+/* Empties the stocks of `top` and below (NULL: all). After it every slot has been outside of its
+ * section once. */
 void ledger_drain(ch_ledger *ledger, const ch_account *top);
 /* The same before a charge is refused; at once if there is nothing in stock. */
 void ledger_drain_for(const ch_account *refused);

@@ -3,22 +3,25 @@
 #define CH_LEDGER_RCU_H
 
 /*
- * Two kinds of reader may look at bucket → account and climb from there, as two kinds may in the kernel:
+ * Two kinds of reader may look at bucket → account and climb from there, as two kinds may in the
+ * kernel:
  *
- * - who holds a slot (slot.h), as its owner or while it is claimed: what preempt_disable() is there. Two plain stores, no
- *   thread-local storage.
- * - who has no slot: rcu_enter() … rcu_exit(). liburcu in its "bulletproof" flavour, where threads that a library did not
- *   start register by themselves. It starts no threads itself, so there is no call_rcu(): who must wait, waits.
+ * - who holds a slot (slot.h), as its owner or while it is claimed: what preempt_disable() is
+ * there. Two plain stores, no thread-local storage.
+ * - who has no slot: rcu_enter() … rcu_exit(). liburcu in its "bulletproof" flavour, where threads
+ * that a library did not start register by themselves. It starts no threads itself, so there is no
+ * call_rcu(): who must wait, waits.
  *
- * Whoever changes the pointer waits for both: rcu_wait(), and then every slot (ledger_drain(), ledger_synchronize()).
+ * Whoever changes the pointer waits for both: rcu_wait(), and then every slot (ledger_drain(),
+ * ledger_synchronize()).
  *
- * liburcu is not built for ThreadSanitizer, which therefore sees no order between a reader and the one who
- * waited for it. The annotations say what rcu_wait() guarantees: all that readers did before. (The slots' own sections are
- * plain C11 atomics; they need none.)
+ * liburcu is not built for ThreadSanitizer, which therefore sees no order between a reader and the
+ * one who waited for it. The annotations say what rcu_wait() guarantees: all that readers did
+ * before. (The slots' own sections are plain C11 atomics; they need none.)
  */
 
-/* Not inlined, though the licence would allow it: liburcu 0.13 aligns its readers less than it declares, UBSan complains, and
- * no hit of a stock comes by here. */
+/* Not inlined, though the licence would allow it: liburcu 0.13 aligns its readers less than it
+ * declares, UBSan complains, and no hit of a stock comes by here. */
 #include <stdint.h>
 
 #include <urcu/list.h>
@@ -64,7 +67,8 @@ static inline void rcu_exit(void)
         urcu_bp_read_unlock();
 }
 
-/* Returns when everybody who was between rcu_enter() and rcu_exit() has left. Not from in between. */
+/* Returns when everybody who was between rcu_enter() and rcu_exit() has left. Not from in between.
+ */
 static inline void rcu_wait(void)
 {
         urcu_bp_synchronize_rcu();

@@ -8,8 +8,8 @@
 #include "slot.h"
 #include "util.h"
 
-#define SPINS 64        /* a section is some tens of instructions */
-#define YIELDS 64       /* its owner lost the CPU inside: let it run */
+#define SPINS  64 /* a section is some tens of instructions */
+#define YIELDS 64 /* its owner lost the CPU inside: let it run */
 
 void slot_init(ch_slot *slot, ch_ledger *ledger, uint32_t index)
 {
@@ -79,7 +79,8 @@ _public_ int ch_slot_get(ch_ledger *ledger, ch_slot **ret)
         (void)pthread_mutex_lock(&ledger->slot_lock);
         while (!ledger->free_slots)
                 (void)pthread_cond_wait(&ledger->slot_freed, &ledger->slot_lock);
-        slot = TAKE_PTR(ledger->free_slots); /* the last one put back: its stocks are the likeliest to serve again */
+        slot = TAKE_PTR(ledger->free_slots); /* the last one put back: its stocks are the likeliest
+                                                to serve again */
         ledger->free_slots = TAKE_PTR(slot->next_free);
         ledger->n_slots_used++;
         (void)pthread_mutex_unlock(&ledger->slot_lock);

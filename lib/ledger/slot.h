@@ -3,21 +3,23 @@
 #define CH_LEDGER_SLOT_H
 
 /*
- * A slot is what a CPU is in the kernel: stocks that one thread uses without lock or atomic read-modify-write, and
- * that others may empty.
+ * A slot is what a CPU is in the kernel: stocks that one thread uses without lock or atomic
+ * read-modify-write, and that others may empty.
  *
- * Kamezawa's scheme of 2010 (a flag per CPU and a grace period) does both jobs, stocks here and statistics in stat.c:
+ * Kamezawa's scheme of 2010 (a flag per CPU and a grace period) does both jobs, stocks here and
+ * statistics in stat.c:
  *
  *      owner                                   others
  *        reading = 1                             claimed += 1
- *        if claimed: reading = 0; lock           membarrier()            every CPU has seen it, or is seen reading
- *        use the stocks                          wait until reading == 0
- *        reading = 0, or unlock                  lock; use the stocks; unlock
- *                                                claimed -= 1
+ *        if claimed: reading = 0; lock           membarrier()            every CPU has seen it, or
+ * is seen reading use the stocks                          wait until reading == 0 reading = 0, or
+ * unlock                  lock; use the stocks; unlock claimed -= 1
  *
- * membarrier() stands for the barrier that the owner would need between its store and its load. Without that system call
- * (`fenced`) slots are claimed for good: owners take the lock; the bare section pays for the barrier. Whoever sees reading == 0 has acquired what the owner released with it, so all
- * of this is order that C11, and ThreadSanitizer, know.
+ * membarrier() stands for the barrier that the owner would need between its store and its load.
+ * Without that system call
+ * (`fenced`) slots are claimed for good: owners take the lock; the bare section pays for the
+ * barrier. Whoever sees reading == 0 has acquired what the owner released with it, so all of this
+ * is order that C11, and ThreadSanitizer, know.
  */
 
 #include <pthread.h>
@@ -28,7 +30,8 @@
 #include "rcu.h"
 
 #define CACHE_LINE 64
-/* x86 fetches lines in pairs, POWER's have 128 bytes: slots do not disturb each other at this distance */
+/* x86 fetches lines in pairs, POWER's have 128 bytes: slots do not disturb each other at this
+ * distance */
 #define SLOT_ALIGN 128
 
 #ifndef BYTE_WAYS
@@ -47,13 +50,15 @@ typedef struct ByteStock {
         slot_u64 bytes;
 } ByteStock;
 
-/* Pages charged to an account, that no bucket has. Holds one reference on the account, however many pages. */
+/* Pages charged to an account, that no bucket has. Holds one reference on the account, however many
+ * pages. */
 typedef struct PageStock {
         ch_account *account;
         slot_u64 pages;
 } PageStock;
 
-/* Fields of the owner are read by others, relaxed, for figures; they are written by whoever holds the slot (above). */
+/* Fields of the owner are read by others, relaxed, for figures; they are written by whoever holds
+ * the slot (above). */
 struct ch_slot {
         uint32_t reading;       /* owner is inside */
         uint32_t claimed;       /* others are waiting to come in */
@@ -66,7 +71,7 @@ struct ch_slot {
         ByteStock bytes[BYTE_WAYS];
         PageStock pages[PAGE_WAYS];
         uint32_t next_byte_victim, next_page_victim;
-        slot_s64 rest_bytes;    /* added to buckets' rests from here, minus taken; the sum over slots means something */
+        slot_s64 rest_bytes;    /* of buckets: put there minus taken; the sum over slots means something */
         ch_ledger *ledger;
         pthread_mutex_t lock;   /* instead of `reading` while claimed */
         struct ch_slot *next_free;
@@ -108,7 +113,8 @@ typedef enum SlotHold {
 SlotHold slot_enter_claimed(ch_slot *slot);
 void slot_exit_claimed(ch_slot *slot);
 
-/* The owner, to use the stocks, where there is another way: 0 if the slot is claimed. Left by slot_read_exit(). */
+/* The owner, to use the stocks, where there is another way: 0 if the slot is claimed. Left by
+ * slot_read_exit(). */
 static inline int slot_try_enter(ch_slot *slot)
 {
         __atomic_store_n(&slot->reading, 1, __ATOMIC_RELAXED);
@@ -133,7 +139,8 @@ static inline void slot_exit(ch_slot *slot, SlotHold hold)
                 slot_read_exit(slot);
 }
 
-/* With a slot or, if that is NULL, without: bucket → account and all above it stay until reader_exit(). */
+/* With a slot or, if that is NULL, without: bucket → account and all above it stay until
+ * reader_exit(). */
 static inline SlotHold reader_enter(ch_slot *slot)
 {
         if (slot)
@@ -150,7 +157,8 @@ static inline void reader_exit(ch_slot *slot, SlotHold hold)
                 rcu_exit();
 }
 
-/* Others. All slots are announced, one barrier serves them, then they are held one after the other. */
+/* Others. All slots are announced, one barrier serves them, then they are held one after the other.
+ */
 void slot_announce(ch_slot *slot);
 void slot_hold(ch_slot *slot);
 void slot_release(ch_slot *slot);

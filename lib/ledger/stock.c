@@ -2,10 +2,11 @@
 /*
  * Page stocks and byte stocks of a slot: filling, emptying, flushing.
  *
- * What a stocked page references: nothing. A page is a number, in the usage of an account and of all above; the stock that
- * has it references the account once, by having an entry for it, and the byte stock references the bucket once. Objects reference
- * the bucket, never pages or accounts. So nobody has to balance a reference that was taken per miss of a stock with objects
- * that come and go: Gushchin's first problem with charging whole pages for parts of them.
+ * What a stocked page references: nothing. A page is a number, in the usage of an account and of
+ * all above; the stock that has it references the account once, by having an entry for it, and the
+ * byte stock references the bucket once. Objects reference the bucket, never pages or accounts. So
+ * nobody has to balance a reference that was taken per miss of a stock with objects that come and
+ * go: Gushchin's first problem with charging whole pages for parts of them.
  */
 
 #include <errno.h>
@@ -79,7 +80,8 @@ static int take_batch(ch_slot *slot, ch_account *account, uint64_t pages)
         return 0;
 }
 
-int stock_take_pages(ch_slot *slot, ch_account *account, uint64_t pages, StockMode mode, Counter **ret_refused)
+int stock_take_pages(ch_slot *slot, ch_account *account, uint64_t pages, StockMode mode,
+                     Counter **ret_refused)
 {
         PageStock *stock = slot ? find_pages(slot, account) : NULL;
         uint64_t have = 0;
@@ -93,8 +95,8 @@ int stock_take_pages(ch_slot *slot, ch_account *account, uint64_t pages, StockMo
                 return 0;
         if (stock && mode != STOCK_BATCH)
                 have = stock->pages;
-        r = counter_charge(&account->counter, pages - have, mode == STOCK_FORCED ? COUNTER_FORCED : COUNTER_LIMITED,
-                           ret_refused);
+        r = counter_charge(&account->counter, pages - have,
+                           mode == STOCK_FORCED ? COUNTER_FORCED : COUNTER_LIMITED, ret_refused);
         if (r == 0 && have > 0)
                 slot_store(&stock->pages, 0);
         return r;
@@ -125,7 +127,8 @@ int stock_put_pages(ch_slot *slot, ch_account *account, uint64_t pages)
 static void flush_bytes(ch_slot *slot, ByteStock *stock, ch_slot *to, ch_bucket **dead)
 {
         ch_bucket *bucket = stock->bucket;
-        uint64_t pages = stock->bytes >> slot->page_shift, rest = stock->bytes - (pages << slot->page_shift);
+        uint64_t pages = stock->bytes >> slot->page_shift,
+                 rest = stock->bytes - (pages << slot->page_shift);
 
         slot_store(&stock->bytes, 0);
         slot_store(&stock->bucket, NULL);
@@ -162,11 +165,13 @@ void stock_flush(ch_slot *slot, const ch_account *top, ch_bucket **dead)
         for (unsigned i = 0; i < BYTE_WAYS; i++) {
                 ByteStock *stock = &slot->bytes[i];
 
-                if (stock->bucket && (!top || account_is_below(bucket_get_account(stock->bucket), top)))
+                if (stock->bucket &&
+                    (!top || account_is_below(bucket_get_account(stock->bucket), top)))
                         flush_bytes(slot, stock, NULL, dead);
         }
         for (unsigned i = 0; i < PAGE_WAYS; i++)
-                if (slot->pages[i].account && (!top || account_is_below(slot->pages[i].account, top)))
+                if (slot->pages[i].account &&
+                    (!top || account_is_below(slot->pages[i].account, top)))
                         flush_pages(&slot->pages[i]);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Accounts: page charges, removal with everything that may be on them at that time, slots, and the ledger's end. */
+/* Accounts: page charges, removal with everything that may be on them at that time, slots, and the
+ * ledger's end. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 
 #include "util.h"
 
-#define PAGE 4096
+#define PAGE  4096
 #define BATCH 64
 
 /* root ── a ── b ── c */
@@ -91,7 +92,8 @@ static void test_page_charges(void **state)
         assert_int_equal(ch_account_uncharge(NULL, f->c, 102), -ERANGE);
         assert_int_equal(usage(f->b), 101);
         assert_int_equal(ch_account_uncharge(f->slot, f->c, 51), 0);
-        assert_int_equal(ch_account_uncharge(f->slot, f->c, 51), -ERANGE); /* what is in stock is nobody's */
+        assert_int_equal(ch_account_uncharge(f->slot, f->c, 51),
+                         -ERANGE); /* what is in stock is nobody's */
         assert_int_equal(ch_account_uncharge(f->slot, f->c, 50), 0);
         assert_int_equal(ch_account_try_charge(NULL, f->c, 0, NULL), -ERANGE);
         assert_int_equal(ch_account_try_charge(NULL, f->c, UINT64_MAX, NULL), -ERANGE);
@@ -101,7 +103,8 @@ static void test_page_charges(void **state)
         finish(f);
 }
 
-/* Another slot's stock of a group far below the one that refuses is found; that of a group elsewhere is not touched. */
+/* Another slot's stock of a group far below the one that refuses is found; that of a group
+ * elsewhere is not touched. */
 static void test_refusal_is_exact(void **state)
 {
         Fixture *f = *state;
@@ -146,7 +149,8 @@ static void test_remove_refused(void **state)
         finish(f);
 }
 
-/* Objects and stocks of both slots are on c, then c goes, and b: a has all of it, not a byte more or less. */
+/* Objects and stocks of both slots are on c, then c goes, and b: a has all of it, not a byte more
+ * or less. */
 static void test_reparent(void **state)
 {
         Fixture *f = *state;
@@ -193,7 +197,8 @@ static void test_reparent(void **state)
         finish(f);
 }
 
-/* Pages that were charged to the account itself: whoever puts them back, or more of them, reaches who has them now. */
+/* Pages that were charged to the account itself: whoever puts them back, or more of them, reaches
+ * who has them now. */
 static void test_reparent_pages(void **state)
 {
         Fixture *f = *state;
@@ -275,12 +280,9 @@ static void test_free_refused(void **state)
 static void test_bad_options(void **state)
 {
         static const ch_ledger_options bad[] = {
-                { .page_bytes = 4095 },
-                { .page_bytes = (uint64_t)1 << 40 },
-                { .max_slots = 1 << 20 },
-                { .batch_pages = UINT32_MAX },
-                { .n_kinds = UINT32_MAX },
-                { .recursive_protection = 2 },
+                { .page_bytes = 4095 },    { .page_bytes = (uint64_t)1 << 40 },
+                { .max_slots = 1 << 20 },  { .batch_pages = UINT32_MAX },
+                { .n_kinds = UINT32_MAX }, { .recursive_protection = 2 },
         };
         ch_ledger *ledger;
 
@@ -338,7 +340,8 @@ static void fail_if(int wrong)
                 __atomic_store_n(&shared.failed, 1, __ATOMIC_RELAXED);
 }
 
-/* Each keeps some objects, replaced at random: they outlive accounts, their parents and their buckets' makers. */
+/* Each keeps some objects, replaced at random: they outlive accounts, their parents and their
+ * buckets' makers. */
 static void *charge_all_over(void *arg)
 {
         struct {
@@ -360,7 +363,8 @@ static void *charge_all_over(void *arg)
                 held[at].bytes = 1 + (seed >> 40) % (i % 16 ? 500 : 3 * PAGE);
                 (void)pthread_mutex_lock(&shared.lock[which]);
                 held[at].bucket = shared.buckets[which];
-                fail_if(held[at].bucket && ch_bucket_charge(slot, held[at].bucket, held[at].bytes, NULL) < 0);
+                fail_if(held[at].bucket &&
+                        ch_bucket_charge(slot, held[at].bucket, held[at].bytes, NULL) < 0);
                 (void)pthread_mutex_unlock(&shared.lock[which]);
         }
         for (unsigned at = 0; at < N_HELD; at++)
@@ -382,7 +386,8 @@ static void replace_bucket(unsigned which, ch_bucket *with)
         (void)ch_bucket_unref(old);
 }
 
-/* Charge, uncharge, remove, all at the same time: at the end there is nothing, and nothing was ever missing. */
+/* Charge, uncharge, remove, all at the same time: at the end there is nothing, and nothing was ever
+ * missing. */
 static void test_concurrent_reparent(void **state)
 {
         ch_ledger_options options = { .page_bytes = PAGE, .max_slots = N_THREADS };

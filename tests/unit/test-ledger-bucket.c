@@ -13,9 +13,9 @@
 #include "ledger/slot.h"
 #include "util.h"
 
-#define PAGE 4096
+#define PAGE  4096
 #define BATCH 64
-#define TOP ((uint64_t)1 << 63)
+#define TOP   ((uint64_t)1 << 63)
 
 /* root ── group, a bucket on it, and two slots */
 typedef struct Fixture {
@@ -74,20 +74,21 @@ static void finish(Fixture *f, uint64_t n_errors)
 static const struct {
         uint64_t bytes, pages;
 } sizes[] = {
-        { 1, 1 },
-        { 100, 1 },
-        { 4095, 1 },
-        { 4096, 1 },
-        { 4097, 2 },
-        { 8192, 2 },
-        { 12289, 4 },
-        { 1 << 20, 256 },
-        { (1 << 20) + 1, 257 },
-        { TOP - 1, TOP / PAGE },
-        { TOP, TOP / PAGE },
+        {1,              1         },
+        { 100,           1         },
+        { 4095,          1         },
+        { 4096,          1         },
+        { 4097,          2         },
+        { 8192,          2         },
+        { 12289,         4         },
+        { 1 << 20,       256       },
+        { (1 << 20) + 1, 257       },
+        { TOP - 1,       TOP / PAGE},
+        { TOP,           TOP / PAGE},
 };
 
-/* Each size through a slot, and without one: drained, usage is whole pages of what is charged, and nothing else. */
+/* Each size through a slot, and without one: drained, usage is whole pages of what is charged, and
+ * nothing else. */
 static void test_sizes(void **state)
 {
         Fixture *f = *state;
@@ -101,7 +102,8 @@ static void test_sizes(void **state)
                 ch_ledger_drain(f->ledger, NULL);
                 assert_true(usage(f->group) == sizes[i / 2].pages);
                 assert_true(usage(ch_ledger_get_root(f->ledger)) == sizes[i / 2].pages);
-                assert_int_equal(ch_ledger_get_slack_bytes(f->ledger), (PAGE - bytes % PAGE) % PAGE);
+                assert_int_equal(ch_ledger_get_slack_bytes(f->ledger),
+                                 (PAGE - bytes % PAGE) % PAGE);
                 assert_int_equal(ch_bucket_uncharge(slot, f->bucket, bytes), 0);
                 ch_ledger_drain(f->ledger, f->group);
                 assert_int_equal(usage(f->group), 0);
@@ -123,7 +125,8 @@ static void test_bad_sizes(void **state)
                 assert_int_equal(ch_bucket_charge_bulk(slot, f->bucket, 100, 0, NULL), -ERANGE);
                 assert_int_equal(ch_bucket_charge_bulk(slot, f->bucket, 0, 100, NULL), -ERANGE);
                 assert_int_equal(ch_bucket_charge_bulk(slot, f->bucket, TOP, 2, NULL), -ERANGE);
-                assert_int_equal(ch_bucket_charge_bulk(slot, f->bucket, TOP / 2 + 1, 2, NULL), -ERANGE);
+                assert_int_equal(ch_bucket_charge_bulk(slot, f->bucket, TOP / 2 + 1, 2, NULL),
+                                 -ERANGE);
                 assert_int_equal(ch_bucket_uncharge(slot, f->bucket, 0), -ERANGE);
                 assert_int_equal(ch_bucket_uncharge(slot, f->bucket, TOP + 1), -ERANGE);
                 assert_int_equal(ch_bucket_uncharge_bulk(slot, f->bucket, UINT64_MAX, 2), -ERANGE);
@@ -135,7 +138,8 @@ static void test_bad_sizes(void **state)
         finish(f, 0);
 }
 
-/* A hit touches no counter; a batch is in stock after a miss, and over two batches all but one go back. */
+/* A hit touches no counter; a batch is in stock after a miss, and over two batches all but one go
+ * back. */
 static void test_stocks(void **state)
 {
         Fixture *f = *state;
@@ -176,7 +180,9 @@ static void test_many_buckets(void **state)
         assert_int_equal(ch_ledger_get_slack_bytes(f->ledger), ELEMENTSOF(buckets) * (PAGE - 4000));
         for (int round = 0; round < 4; round++)
                 for (size_t i = 0; i < ELEMENTSOF(buckets); i++)
-                        assert_int_equal(ch_bucket_uncharge(round % 2 ? f->other : NULL, buckets[i], 1000), 0);
+                        assert_int_equal(
+                                ch_bucket_uncharge(round % 2 ? f->other : NULL, buckets[i], 1000),
+                                0);
         for (size_t i = 0; i < ELEMENTSOF(buckets); i++)
                 buckets[i] = ch_bucket_unref(buckets[i]);
         finish(f, 0);
@@ -220,10 +226,12 @@ static void test_bulk_all_or_nothing(void **state)
                 assert_int_equal(ch_bucket_uncharge_bulk(slot, f->bucket, PAGE / 2, 20), 0);
                 ch_ledger_drain(f->ledger, NULL);
                 assert_int_equal(usage(f->group), 0);
-                assert_int_equal(ch_bucket_charge_bulk(slot, f->bucket, PAGE / 2, 21, NULL), -ENOSPC);
+                assert_int_equal(ch_bucket_charge_bulk(slot, f->bucket, PAGE / 2, 21, NULL),
+                                 -ENOSPC);
                 assert_int_equal(usage(f->group), 0);
         }
-        assert_int_equal(failures(f->group), 4); /* one for each refusal, however often it was tried */
+        assert_int_equal(failures(f->group),
+                         4); /* one for each refusal, however often it was tried */
         finish(f, 0);
 }
 
@@ -274,7 +282,8 @@ static void test_objects_keep_bucket(void **state)
         finish(f, 0);
 }
 
-/* With one slot in use every byte too many is told at once; so it is without one, beyond the pages. */
+/* With one slot in use every byte too many is told at once; so it is without one, beyond the pages.
+ */
 static void test_uncharge_too_much(void **state)
 {
         Fixture *f = *state;
@@ -299,7 +308,8 @@ static void test_uncharge_too_much(void **state)
         finish(f, 0);
 }
 
-/* Through another slot it is found when all stocks are together, and the account is whole all the same. */
+/* Through another slot it is found when all stocks are together, and the account is whole all the
+ * same. */
 static void test_uncharge_too_much_elsewhere(void **state)
 {
         Fixture *f = *state;
@@ -337,7 +347,8 @@ static void *swap_objects(void *arg)
 
                 if (ch_bucket_charge(slot, handed.f->bucket, bytes, NULL) < 0)
                         bytes = 0;
-                bytes = __atomic_exchange_n(&handed.sizes[next_random(&seed) % N_OBJECTS], bytes, __ATOMIC_ACQ_REL);
+                bytes = __atomic_exchange_n(&handed.sizes[next_random(&seed) % N_OBJECTS], bytes,
+                                            __ATOMIC_ACQ_REL);
                 if (bytes > 0 && ch_bucket_uncharge(slot, handed.f->bucket, bytes) < 0)
                         __atomic_store_n(&handed.failed, 1, __ATOMIC_RELAXED);
                 if (i % 1000 == 0)
@@ -347,7 +358,8 @@ static void *swap_objects(void *arg)
         return NULL;
 }
 
-/* Objects charged here and uncharged there, at a limit, under draining: all refusals are right, all comes back. */
+/* Objects charged here and uncharged there, at a limit, under draining: all refusals are right, all
+ * comes back. */
 static void test_concurrent(void **state)
 {
         Fixture *f = *state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Page counters: limits at every level, undoing, figures, and protection against values computed by hand from the kernel's formula. */
+/* Page counters: limits at every level, undoing, figures, and protection against values computed by
+ * hand from the kernel's formula. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +26,8 @@ static void assert_usages(const Counter chain[DEPTH], uint64_t pages)
                 assert_int_equal(chain[i].usage, pages);
 }
 
-/* A limit at each level in turn: that one refuses, and nothing is left behind on either side of it. */
+/* A limit at each level in turn: that one refuses, and nothing is left behind on either side of it.
+ */
 static void test_refused_at_each_level(void **state)
 {
         for (int level = 0; level < DEPTH; level++) {
@@ -33,9 +35,11 @@ static void test_refused_at_each_level(void **state)
 
                 init_chain(chain);
                 counter_set_max(&chain[level], 10);
-                assert_int_equal(counter_charge(&chain[DEPTH - 1], 10, COUNTER_LIMITED, &refused), 0);
+                assert_int_equal(counter_charge(&chain[DEPTH - 1], 10, COUNTER_LIMITED, &refused),
+                                 0);
                 assert_usages(chain, 10);
-                assert_int_equal(counter_charge(&chain[DEPTH - 1], 1, COUNTER_LIMITED, &refused), -ENOSPC);
+                assert_int_equal(counter_charge(&chain[DEPTH - 1], 1, COUNTER_LIMITED, &refused),
+                                 -ENOSPC);
                 assert_ptr_equal(refused, &chain[level]);
                 assert_usages(chain, 10);
                 for (int i = 0; i < DEPTH; i++)
@@ -66,7 +70,8 @@ static void test_bounds(void **state)
         Counter chain[DEPTH], *refused = NULL;
 
         init_chain(chain);
-        assert_int_equal(counter_charge(&chain[DEPTH - 1], COUNTER_MAX, COUNTER_LIMITED, &refused), 0);
+        assert_int_equal(counter_charge(&chain[DEPTH - 1], COUNTER_MAX, COUNTER_LIMITED, &refused),
+                         0);
         assert_int_equal(counter_charge(&chain[DEPTH - 1], 1, COUNTER_FORCED, &refused), -ENOSPC);
         assert_int_equal(counter_charge(&chain[0], UINT64_MAX, COUNTER_FORCED, &refused), -ENOSPC);
         assert_usages(chain, COUNTER_MAX);
@@ -95,8 +100,10 @@ static void test_underflow(void **state)
 /*
  *      root ── p ─┬─ a
  *                 └─ b
- * Each row: min of p, a, b; usage of a and b themselves (p has their sum and its own); what mm/page_counter.c makes of it.
+ * Each row: min of p, a, b; usage of p's own, of a, of b; what mm/page_counter.c makes of it.
  */
+#define BIT(n) ((uint64_t)1 << (n))
+
 static const struct {
         const char *what;
         uint64_t p_min, a_min, b_min, p_own, a_usage, b_usage;
@@ -119,11 +126,10 @@ static const struct {
         { "nothing from above", 0, 50, 50, 0, 60, 60, 0, 0, 0, 0 },
         { "nothing from above, recursive", 0, 50, 50, 0, 60, 60, 1, 0, 0, 0 },
         /* (2^40 * 2^50) / 2^50 has no room in 64 bits on the way */
-        { "large", (uint64_t)1 << 40, (uint64_t)1 << 49, (uint64_t)1 << 49, 0, (uint64_t)1 << 49, (uint64_t)1 << 49, 0,
-          (uint64_t)1 << 40, (uint64_t)1 << 39, (uint64_t)1 << 39 },
+        { "large", BIT(40), BIT(49), BIT(49), 0, BIT(49), BIT(49), 0, BIT(40), BIT(39), BIT(39) },
 };
 
-/* min and low by the same formula, each for itself: low is checked with the roles of a and b swapped. */
+/* min and low by the same formula; test_nested() has different ones. */
 static void test_protection(void **state)
 {
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -145,7 +151,8 @@ static void test_protection(void **state)
                 of_p = counter_protection(&p, &root, rows[i].recursive);
                 of_a = counter_protection(&a, &root, rows[i].recursive);
                 of_b = counter_protection(&b, &root, rows[i].recursive);
-                if (of_p.min != rows[i].p_emin || of_a.min != rows[i].a_emin || of_b.min != rows[i].b_emin)
+                if (of_p.min != rows[i].p_emin || of_a.min != rows[i].a_emin ||
+                    of_b.min != rows[i].b_emin)
                         fail_msg("%s: %llu %llu %llu", rows[i].what, (unsigned long long)of_p.min,
                                  (unsigned long long)of_a.min, (unsigned long long)of_b.min);
                 assert_int_equal(of_p.low, of_p.min);
@@ -154,7 +161,11 @@ static void test_protection(void **state)
         }
 }
 
-/* root ── p (50 of 200) ─┬─ q (100) ── leaf (100);  └─ r (100):  q gets 100 * 50 / 200, and the leaf no more than q. */
+/*
+ *      root ── p (50 of 200) ─┬─ q (100) ── leaf (100)
+ *                             └─ r (100)
+ * q gets 100 * 50 / 200, and the leaf no more than q.
+ */
 static void test_nested(void **state)
 {
         Counter root, p, q, r, leaf, *refused;
@@ -174,7 +185,8 @@ static void test_nested(void **state)
         assert_int_equal(p.children_low_usage, 150);
         assert_int_equal(counter_protection(&q, &root, 0).min, 25);
         assert_int_equal(counter_protection(&leaf, &root, 0).min, 25);
-        /* low: claims of 100 and 50 are afforded; the leaf claims none, and gets q's only if it is recursive */
+        /* low: claims of 100 and 50 are afforded; the leaf claims none, and gets q's only if it is
+         * recursive */
         assert_int_equal(counter_protection(&q, &root, 0).low, 100);
         assert_int_equal(counter_protection(&leaf, &root, 0).low, 0);
         assert_int_equal(counter_protection(&leaf, &root, 1).low, 100);
@@ -191,7 +203,8 @@ static void test_nested(void **state)
         assert_int_equal(p.usage, 130);
 }
 
-/* Deeper than the stack of counter_protection(): the protection of the top goes all the way down. */
+/* Deeper than the stack of counter_protection(): the protection of the top goes all the way down.
+ */
 static void test_deep(void **state)
 {
         static Counter chain[300];
@@ -202,7 +215,8 @@ static void test_deep(void **state)
                 counter_init(&chain[i], &chain[i - 1]);
                 counter_set_protection(&chain[i], i == 1 ? 40 : 1000, 0);
         }
-        assert_int_equal(counter_charge(&chain[ELEMENTSOF(chain) - 1], 60, COUNTER_LIMITED, &refused), 0);
+        assert_int_equal(
+                counter_charge(&chain[ELEMENTSOF(chain) - 1], 60, COUNTER_LIMITED, &refused), 0);
         for (size_t i = 1; i < ELEMENTSOF(chain); i++)
                 assert_int_equal(counter_protection(&chain[i], &chain[0], 0).min, 40);
 }
@@ -243,7 +257,8 @@ static void test_concurrent(void **state)
         for (int i = 0; i < N_THREADS; i++) {
                 counter_init(&shared.leaf[i], &shared.root);
                 counter_set_protection(&shared.leaf[i], 2, 1);
-                assert_int_equal(pthread_create(&threads[i], NULL, charge_and_uncharge, &shared.leaf[i]), 0);
+                assert_int_equal(
+                        pthread_create(&threads[i], NULL, charge_and_uncharge, &shared.leaf[i]), 0);
         }
         for (int i = 0; i < N_THREADS; i++)
                 assert_int_equal(pthread_join(threads[i], NULL), 0);
