@@ -3,10 +3,10 @@
  * Objects charged through a bucket while its account is removed: stocks in slots, draining by claim and barrier, reparenting.
  *
  * Account C below P; one bucket, made on C. Two threads with a slot each charge and uncharge objects of one byte (whoever's: the
- * one may release what the other charged), a thread without a slot charges whole pages, one removes C. A page has
+ * one may release what the other charged), a thread without a slot charges whole pages, one removes C and drains. A page has
  * two bytes, a batch two pages. In the end, when all objects are uncharged and the stocks are flushed, all totals must be
- * exact; no usage may ever be negative or over the limit; and C may not be charged or uncharged once its
- * removal has finished.
+ * exact and the bucket gone, which nobody may look at from then on; no usage may ever be negative or over the limit; and
+ * C may not be charged or uncharged once its removal has finished.
  *
  * | here           | lib/ledger                                                                          |
  * |----------------|-------------------------------------------------------------------------------------|
@@ -20,7 +20,8 @@
  * | drain, flush   | ledger_drain() in ledger.c, stock_flush()                                            |
  * | Slotless       | charge_slotless(), uncharge_slotless()                                               |
  * | Remover        | ch_account_remove() in account.c                                                     |
- * | rcu            | rcu_enter() … rcu_exit() of rcu.h; rcu_wait                                          |
+ * | rcu            | rcu_enter() … rcu_exit() of rcu.h, for who has no slot; rcu_wait()                   |
+ * | charged, holders | ch_bucket.state, one word: charged pages, the maker and the stocks keep the bucket |
  *
  * Loads and stores of a stock are steps of their own, because two may be at it: its owner and who drains it. A slot's
  * announcement waits in its store buffer until a barrier (see on-move.pml); liburcu is taken to keep its word.
@@ -37,12 +38,12 @@
  * @wrong owner does not look whether its slot is claimed: -DNO_RECHECK
  * @wrong claim without membarrier: -DNO_MEMBARRIER
  * @wrong refused charge is not undone: -DMAX=1 -DNO_REMOVAL -DNO_UNDO
+ * @wrong last page is given up before its account is read: -DSLOTLESS -DEARLY_FREE
  * @wrong room is looked at before it is taken: -DMAX=2 -DNO_REMOVAL -DNO_CAS
  */
 
 #define C     0
 #define P     1
-#define BIAS  16
 #define PAGE  2
 #define BATCH 2
 #ifndef MAX
@@ -61,19 +62,32 @@ bit detached; /* C: its removal has finished */
 /* the bucket */
 byte account = C;
 byte charged, rest;
-short count = BIAS; /* the maker's */
+byte holders = 1; /* the maker */
+byte charges;     /* to come, with the maker's leave */
+bit gone;
 
 /* the slots */
 bit reading[2], pending[2], slot_lock[2];
 byte claimed[2];
 bit has_bucket[2];
 byte stock_bytes[2];
-short stock_objects[2];
 byte stock_pages[2], stock_account[2];
 
 bit rcu[PROCESSES];
 byte live; /* objects of one byte that somebody may uncharge */
 byte finished;
+
+#define LOOK assert(!gone)
+
+inline take_charged(n)
+{
+        atomic { LOOK; assert(charged >= n); charged = charged - n; gone = (charged + holders == 0) }
+}
+
+inline drop_holder()
+{
+        atomic { LOOK; assert(holders > 0); holders = holders - 1; gone = (charged + holders == 0) }
+}
 
 inline climb(from, n)
 {
@@ -144,10 +158,10 @@ inline get_stock(s)
 {
         if
         :: !has_bucket[s] ->
-                count = count + BIAS;
+                atomic { LOOK; holders = holders + 1 }
                 atomic { t = rest; rest = 0 }
                 stock_bytes[s] = t;
-                atomic { stock_objects[s] = 0; has_bucket[s] = 1 }
+                has_bucket[s] = 1
         :: else
         fi
 }
@@ -202,19 +216,21 @@ inline put_page(s)
 /* By whoever has the slot's lock. */
 inline flush(s, top)
 {
-        rcu[me] = 1;
-        a = account;
+        a = (has_bucket[s] -> account : P);
         if
         :: has_bucket[s] && (top == P || a == C) ->
+                LOOK;
                 t = stock_bytes[s];
                 stock_bytes[s] = 0;
                 atomic { n = t / PAGE; t = t % PAGE; has_bucket[s] = 0 }
-                count = count + stock_objects[s] - BIAS;
                 rest = rest + t;
                 atomic { n = n + rest / PAGE; rest = rest % PAGE; t = 0 }
-                atomic { assert(charged >= n); charged = charged - n }
-                a = account;
+                if
+                :: n > 0 -> take_charged(n); a = account
+                :: else
+                fi;
                 fall(a, n);
+                drop_holder();
                 n = 0
         :: else
         fi;
@@ -225,7 +241,7 @@ inline flush(s, top)
                 fall(stock_account[s], n)
         :: else
         fi;
-        atomic { rcu[me] = 0; a = 0; n = 0 }
+        atomic { a = 0; n = 0 }
 }
 
 inline drain(top)
@@ -262,10 +278,8 @@ inline charge(s)
                 t = stock_bytes[s];
                 if
                 :: has_bucket[s] && t > 0 && !exact ->
-                        stock_bytes[s] = t - 1;
-                        stock_objects[s] = stock_objects[s] + 1
+                        stock_bytes[s] = t - 1
                 :: else ->
-                        rcu[me] = 1;
                         get_stock(s);
                         t = stock_bytes[s];
                         if
@@ -275,16 +289,12 @@ inline charge(s)
                                 take_page(s);
                                 if
                                 :: ok ->
-                                        charged = charged + 1;
+                                        atomic { LOOK; charged = charged + 1 }
                                         stock_bytes[s] = PAGE - 1
                                 :: else
                                 fi
                         fi;
-                        if
-                        :: ok -> stock_objects[s] = stock_objects[s] + 1
-                        :: else
-                        fi;
-                        atomic { rcu[me] = 0; a = 0 }
+                        a = 0
                 fi;
                 t = 0;
                 let(s);
@@ -303,26 +313,35 @@ inline uncharge(s)
         t = stock_bytes[s];
         if
         :: has_bucket[s] && t < PAGE ->
-                stock_bytes[s] = t + 1;
-                stock_objects[s] = stock_objects[s] - 1
+                stock_bytes[s] = t + 1
         :: else ->
-                rcu[me] = 1;
                 get_stock(s);
                 t = stock_bytes[s] + 1;
                 if
                 :: t > PAGE ->
-                        atomic { assert(charged > 0); charged = charged - 1 }
+                        take_charged(1);
                         a = account;
                         put_page(s);
                         t = t - PAGE
                 :: else
                 fi;
                 stock_bytes[s] = t;
-                stock_objects[s] = stock_objects[s] - 1;
-                atomic { rcu[me] = 0; a = 0 }
+                a = 0
         fi;
         t = 0;
         let(s)
+}
+
+/* The last one to charge drops the maker's hold. */
+inline charged_all()
+{
+        atomic {
+                charges = charges - 1;
+                if
+                :: charges == 0 -> drop_holder()
+                :: else
+                fi
+        }
 }
 
 /* The second thread takes what there is: often the first one's. */
@@ -336,6 +355,7 @@ proctype Owner(byte me)
         :: me == 0 -> charge(me)
         :: else
         fi;
+        charged_all();
         do
         :: atomic { live > 0 -> live = live - 1 }
                 uncharge(me)
@@ -353,17 +373,25 @@ proctype Slotless(byte me)
         a = account;
         climb(a, 1);
         if
-        :: ok -> charged = charged + 1; count = count + 1
+        :: ok -> atomic { LOOK; charged = charged + 1 }
         :: else
         fi;
         atomic { rcu[me] = 0; a = 0 }
+        charged_all();
         if
         :: ok ->
                 rcu[me] = 1;
-                atomic { assert(charged > 0); charged = charged - 1 }
+#ifdef EARLY_FREE
+                take_charged(1);
+                LOOK;
                 a = account;
                 fall(a, 1);
-                atomic { count = count - 1; rcu[me] = 0; a = 0 }
+#else
+                a = account;
+                fall(a, 1);
+                take_charged(1);
+#endif
+                atomic { rcu[me] = 0; a = 0 }
         :: else
         fi;
         finished++
@@ -400,6 +428,9 @@ proctype Remover(byte me)
 #endif
         detached = 1;
 #endif
+#ifdef SLOTLESS
+        drain(P); /* ch_ledger_drain(): no stock keeps the bucket */
+#endif
         finished++
 }
 
@@ -415,9 +446,10 @@ end:
 
 init
 {
-        byte me = 2, a, n, t, i;
+        byte a, n, t, i;
 
         atomic {
+                charges = 2;
                 run Owner(0);
 #ifdef SLOTLESS
                 run Slotless(1);
@@ -434,10 +466,9 @@ init
                 :: else -> break
                 od;
                 assert(live == 0);
-                assert(count == BIAS);
-                assert(charged * PAGE == rest);
-                assert(usage[P] == charged);
-                assert((account == P && detached) || usage[C] == charged);
+                assert(gone && rest == 0);
+                assert(usage[P] == 0);
+                assert(detached || usage[C] == 0);
                 assert(!reading[0] && !reading[1] && claimed[0] == 0 && claimed[1] == 0)
         }
 }
