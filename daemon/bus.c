@@ -114,6 +114,15 @@ void bus_emit_strayed(Bus *bus, uint32_t pid, const char *expected, const char *
                                          "ProcessStrayed", "uss", pid, expected, found);
 }
 
+void bus_emit_claim(Bus *bus, const ClaimChange *change)
+{
+        if (bus_has_name(bus))
+                (void)sd_bus_emit_signal(bus->bus, CH_BUS_PATH, CH_BUS_MANAGER_INTERFACE,
+                                         change->is_new ? "ClaimNew" : "ClaimRemoved", "tsts",
+                                         change->id, change->group, change->bytes,
+                                         claim_kind_to_string(change->kind));
+}
+
 void bus_emit_job_new(Bus *bus, const Job *job)
 {
         _cleanup_(freep) char *object = bus_has_name(bus) ? job_bus_path(job->id) : NULL;

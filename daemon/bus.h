@@ -6,6 +6,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "claim.h"
 #include "link.h"
 #include "manager.h"
 #include "ownership.h"
@@ -37,6 +38,7 @@ void bus_emit_oom(Bus *bus, const Group *group, uint64_t count);
 void bus_emit_strayed(Bus *bus, uint32_t pid, const char *expected, const char *found);
 /* ownership-bus.c */
 void bus_emit_owner_changed(Bus *bus, const OwnerChange *change);
+void bus_emit_claim(Bus *bus, const ClaimChange *change);
 void bus_emit_job_new(Bus *bus, const Job *job);
 void bus_emit_job_removed(Bus *bus, const Job *job);
 /* PropertiesChanged */

@@ -1,60 +1,51 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sets memory aside for groups, and counts what is set aside. */
+/* Sets memory aside, and counts what is set aside. */
 
-#include <fcntl.h>
-#include <json-c/json.h>
-#include <pthread.h>
+#include <time.h>
 
-#include <chargehand/units.h>
-
-#include "claim.h"
+#include "claim-internal.h"
 #include "error.h"
-#include "manager.h"
-#include "mark.h"
 #include "plan.h"
 #include "util.h"
 
-typedef struct Claim {
-        char *path;
-        uint64_t id; /* inode number: another group of the same name has no claim */
-        uint64_t bytes;
-        uint64_t used; /* memory.current, when it was last read */
-} Claim;
-
-struct Claims {
-        ClaimsOptions options;
-        pthread_mutex_t lock; /* of what follows; never held while files are read */
-        Claim *items;         /* each followed by those below it */
-        size_t n, allocated;
+static const char *const kind_words[] = {
+#define ROW(id, word, doc) [CLAIM_##id] = word,
+        CLAIM_KINDS(ROW)
+#undef ROW
 };
 
-/* A group on the way up, and what it has. */
-typedef struct Level {
-        char *path;
-        uint64_t max, current; /* the machine's own: what is available, and 0 */
-        uint64_t moves;
-        int is_machine;
-} Level;
+const char *claim_kind_to_string(ClaimKind kind)
+{
+        return kind_words[kind];
+}
 
-typedef struct Levels {
-        Level *items;
-        size_t n, allocated;
-} Levels;
-
-static _Thread_local const char *acts_for;
+static _Thread_local ClaimActor actor;
 
 void claims_act_for(const char *path)
 {
-        acts_for = path;
+        actor.target = path;
+}
+
+void claims_act_with(uint64_t lease, uint64_t own)
+{
+        actor.lease = lease;
+        actor.own = own;
 }
 
 int claims_new(const ClaimsOptions *options, Claims **ret)
 {
         Claims *claims = calloc(1, sizeof(*claims));
+        int r;
 
         if (!claims)
                 return -ENOMEM;
         claims->options = *options;
+        claims->next_id = 1;
+        r = claim_nodes_init(&claims->nodes);
+        if (r < 0) {
+                free(claims);
+                return r;
+        }
         pthread_mutex_init(&claims->lock, NULL);
         *ret = claims;
         return 0;
@@ -64,479 +55,347 @@ Claims *claims_free(Claims *claims)
 {
         if (!claims)
                 return NULL;
-        for (size_t i = 0; i < claims->n; i++)
-                free(claims->items[i].path);
-        free(claims->items);
+        claims->options.changed = NULL;
+        while (claims->first) {
+                Claim *claim = claims->first;
+
+                if (claim->kind == CLAIM_GROUP)
+                        (void)group_claim_set(claims, claim->node, 0);
+                else
+                        claim_end(claims, claim);
+        }
+        claim_nodes_done(&claims->nodes);
+        for (size_t i = 0; i < claims->n_changes; i++)
+                free(claims->changes[i].group);
+        free(claims->changes);
+        hash_done(&claims->by_id);
         pthread_mutex_destroy(&claims->lock);
         free(claims);
         return NULL;
 }
 
-static uint64_t add_u64(uint64_t a, uint64_t b)
+static uint64_t boottime_usec(void)
 {
-        return a + b < a ? UINT64_MAX : a + b;
+        struct timespec now;
+
+        (void)clock_gettime(CLOCK_BOOTTIME, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* The '/' before all other bytes, so that a group's descendants follow it without a gap. */
-static int compare_paths(const char *a, const char *b)
+Claim *claim_free(Claim *claim)
 {
-        while (*a && *a == *b) {
-                a++;
-                b++;
+        if (!claim)
+                return NULL;
+        for (size_t i = 0; i < claim->n_inside; i++)
+                free((char *)claim->inside[i].group);
+        free(claim->inside);
+        free(claim->made_for);
+        free(claim->note);
+        free(claim);
+        return NULL;
+}
+
+static int copy_inside(Claim *claim, const ClaimRequest *request)
+{
+        claim->inside = calloc(request->n_inside + 1, sizeof(ClaimInside));
+        for (size_t i = 0; claim->inside && i < request->n_inside; i++) {
+                char *group = strdup(request->inside[i].group);
+
+                if (!group)
+                        return -ENOMEM;
+                claim->inside[claim->n_inside++] =
+                        (ClaimInside){ .group = group, .bytes = request->inside[i].bytes };
         }
-        return (*a == '/' ? 1 : (unsigned char)*a) - (*b == '/' ? 1 : (unsigned char)*b);
+        return claim->inside ? 0 : -ENOMEM;
 }
 
-/* The first that is not before `path`. */
-static size_t position_of(const Claims *claims, const char *path)
+Claim *claim_new(Claims *claims, const ClaimRequest *request, uint64_t id)
 {
-        size_t low = 0, high = claims->n;
+        Claim *claim = calloc(1, sizeof(*claim));
 
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-
-                if (compare_paths(claims->items[middle].path, path) < 0)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        return low;
+        if (!claim)
+                return NULL;
+        claim->id = id ? id : claims->next_id;
+        claim->kind = request->kind;
+        claim->bytes = request->bytes;
+        claim->uid = request->uid;
+        claim->pid = request->pid;
+        claim->job = request->job;
+        claim->since_usec = boottime_usec();
+        claim->made_for = strdup(request->group);
+        claim->note = strdup(request->note ? request->note : "");
+        if (!claim->made_for || !claim->note || copy_inside(claim, request) < 0)
+                return claim_free(claim);
+        return claim;
 }
 
-static Claim *find(const Claims *claims, const char *path)
+static int is_partial(const Claim *claim)
 {
-        size_t at = position_of(claims, path);
-
-        return at < claims->n && streq(claims->items[at].path, path) ? &claims->items[at] : NULL;
+        return claim->kind != CLAIM_GROUP && (claim->n_inside > 0 || claim->told_done > 0);
 }
 
-static void remove_claim(Claims *claims, Claim *claim)
+int claim_link(Claims *claims, Claim *claim)
 {
-        size_t at = (size_t)(claim - claims->items);
-
-        free(claim->path);
-        memmove(claim, claim + 1, (claims->n - at - 1) * sizeof(*claim));
-        claims->n--;
-}
-
-/* 0 bytes remove. */
-static int set_claim(Claims *claims, const char *path, uint64_t id, uint64_t bytes)
-{
-        Claim *claim = find(claims, path);
-        size_t at = position_of(claims, path);
-        char *copy;
-
-        if (claim && bytes == 0) {
-                remove_claim(claims, claim);
-                return 0;
-        }
-        if (bytes == 0)
-                return 0;
-        if (claim) {
-                claim->used = claim->id == id ? claim->used : 0;
-                claim->id = id;
-                claim->bytes = bytes;
-                return 0;
-        }
-        copy = strdup(path);
-        if (!copy || array_reserve(&claims->items, &claims->allocated, claims->n + 1,
-                                   sizeof(*claims->items)) < 0) {
-                free(copy);
+        if (hash_get(&claims->by_id, claim->id))
+                return -EEXIST;
+        if (hash_put(&claims->by_id, claim->id, claim) < 0)
                 return -ENOMEM;
-        }
-        memmove(claims->items + at + 1, claims->items + at, (claims->n - at) * sizeof(Claim));
-        claims->items[at] = (Claim){ .path = copy, .id = id, .bytes = bytes };
-        claims->n++;
+        claim->prev = claims->last;
+        *(claims->last ? &claims->last->next : &claims->first) = claim;
+        claims->last = claim;
+        claims->n_partial += is_partial(claim);
+        if (claim->id >= claims->next_id)
+                claims->next_id = claim->id + 1;
         return 0;
 }
 
-/* What is open at `below` and in the groups under it, from *at on. Without `exact` as if nothing
- * were in use: never too little. */
-static uint64_t sum_open(const Claims *claims, const char *below, size_t *at, int exact)
+static void push_change(Claims *claims, const Claim *claim, int is_new)
 {
-        uint64_t sum = 0;
+        ClaimChange change = { .id = claim->id,
+                               .bytes = claim->bytes,
+                               .kind = claim->kind,
+                               .is_new = is_new };
 
-        while (*at < claims->n && ch_path_is_below(claims->items[*at].path, below)) {
-                const Claim *claim = &claims->items[(*at)++];
-                uint64_t own = sub_u64(claim->bytes, exact ? claim->used : 0);
-                uint64_t nested = sum_open(claims, claim->path, at, exact);
+        if (!claims->options.changed ||
+            array_reserve(&claims->changes, &claims->changes_allocated, claims->n_changes + 1,
+                          sizeof(change)) < 0)
+                return;
+        change.group = strdup(claim->node->path);
+        if (!change.group)
+                return;
+        claims->changes[claims->n_changes++] = change;
+        claims->options.changed(claims->options.userdata);
+}
 
-                if (acts_for && ch_path_is_below(acts_for, claim->path))
-                        own = 0;
-                sum = add_u64(sum, own > nested ? own : nested);
+void claim_tell(Claims *claims, Claim *claim)
+{
+        if (claim->told)
+                return;
+        claim->told = 1;
+        push_change(claims, claim, 1);
+}
+
+int claims_pop_change(Claims *claims, ClaimChange *ret)
+{
+        int r = 0;
+
+        pthread_mutex_lock(&claims->lock);
+        if (claims->n_changes > 0) {
+                *ret = claims->changes[0];
+                memmove(claims->changes, claims->changes + 1,
+                        --claims->n_changes * sizeof(*claims->changes));
+                r = 1;
         }
-        return sum;
-}
-
-static uint64_t open_below(const Claims *claims, const char *path, int exact)
-{
-        size_t at = position_of(claims, path);
-
-        return sum_open(claims, path, &at, exact);
-}
-
-/* memory.current of a group that has that id; -ENODEV. */
-static int read_used(ch_tree *tree, const char *path, uint64_t id, uint64_t *ret)
-{
-        ch_group *group;
-        int r;
-
-        r = ch_tree_open_group(tree, path, &group, NULL);
-        if (r < 0)
-                return -ENODEV;
-        r = ch_group_get_id(group) == id ? 0 : -ENODEV;
-        if (r >= 0 && group_file_u64(ch_group_get_fd(group), "memory.current", ret) < 0)
-                *ret = 0;
-        ch_group_unref(group);
+        pthread_mutex_unlock(&claims->lock);
         return r;
 }
 
-static void note_used(Claims *claims, const Claim *copy, int r)
+void claim_end(Claims *claims, Claim *claim)
 {
-        Claim *claim = find(claims, copy->path);
-
-        if (!claim || claim->id != copy->id)
-                return;
-        claim->used = copy->used;
-        if (r == -ENODEV) /* the group went, and nobody told yet */
-                remove_claim(claims, claim);
+        if (claim->bucket)
+                claim_node_uncharge(claim->bucket, claim->bytes);
+        claims->n_partial -= is_partial(claim);
+        *(claim->prev ? &claim->prev->next : &claims->first) = claim->next;
+        *(claim->next ? &claim->next->prev : &claims->last) = claim->prev;
+        (void)hash_remove(&claims->by_id, claim->id);
+        if (claim->told)
+                push_change(claims, claim, 0);
+        claim_free(claim);
 }
 
-/* Reads what each claimed group uses. Where memory is short nothing counts as used, which is on the
- * safe side. */
-static void refresh(Claims *claims)
+static int is_at(const ClaimNode *below, const ClaimNode *node)
 {
-        Claim *copies;
-        size_t n = 0;
-
-        pthread_mutex_lock(&claims->lock);
-        copies = calloc(claims->n + 1, sizeof(*copies));
-        for (size_t i = 0; copies && i < claims->n; i++) {
-                copies[n] = claims->items[i];
-                copies[n].path = strdup(claims->items[i].path);
-                n += copies[n].path != NULL;
-                claims->items[i].used = 0;
-        }
-        pthread_mutex_unlock(&claims->lock);
-        for (size_t i = 0; i < n; i++) {
-                int r = read_used(claims->options.tree, copies[i].path, copies[i].id,
-                                  &copies[i].used);
-
-                pthread_mutex_lock(&claims->lock);
-                note_used(claims, &copies[i], r);
-                pthread_mutex_unlock(&claims->lock);
-                free(copies[i].path);
-        }
-        free(copies);
+        while (below && below != node)
+                below = below->parent;
+        return below != NULL;
 }
 
-static int count_claims(Claims *claims)
+uint64_t claim_open_at(const Claim *claim, const ClaimNode *node, int exact)
 {
-        int any;
+        uint64_t paid = exact ? claim->done : 0;
 
-        pthread_mutex_lock(&claims->lock);
-        any = claims->n > 0;
-        pthread_mutex_unlock(&claims->lock);
-        return any;
+        for (size_t i = 0; i < claim->n_inside; i++)
+                if (!*node->path || ch_path_is_below(claim->inside[i].group, node->path))
+                        paid += claim->inside[i].bytes;
+        return sub_u64(claim->bytes, paid);
+}
+
+static int may_use(const ClaimActor *who, const Claim *claim)
+{
+        return who && (claim->id == who->lease || claim->id == who->own ||
+                       (who->own && claim->kind == CLAIM_JOB && claim->id > who->own));
+}
+
+uint64_t claims_discount(const Claims *claims, const ClaimNode *node, int exact,
+                         const ClaimActor *who)
+{
+        uint64_t sum = node->total - group_claims_open(node, exact, who);
+        int any = claims->n_partial > 0 || (who && (who->lease || who->own));
+
+        for (const Claim *claim = any ? claims->first : NULL; claim; claim = claim->next)
+                if (claim->kind != CLAIM_GROUP && is_at(claim->node, node))
+                        sum += may_use(who, claim)
+                                       ? claim->bytes
+                                       : claim->bytes - claim_open_at(claim, node, exact);
+        return sum;
+}
+
+uint64_t claims_sum(const Claims *claims, const ClaimNode *node, int exact, const ClaimActor *who)
+{
+        return sub_u64(claim_node_get_usage(&claims->nodes, node), claims_discount(claims, node, exact, who));
 }
 
 uint64_t claims_claimed(const char *group_path, void *userdata)
 {
+        _cleanup_(claim_uses_done) ClaimUses uses = { 0 };
         Claims *claims = userdata;
-        uint64_t sum = claims->options.moves
-                               ? claims->options.moves(group_path, claims->options.userdata)
-                               : 0;
+        const ClaimNode *node;
+        uint64_t sum;
 
-        if (!count_claims(claims))
-                return sum;
-        refresh(claims);
+        claim_uses_read(claims, &uses);
         pthread_mutex_lock(&claims->lock);
-        sum = add_u64(sum, open_below(claims, group_path, 1));
+        claim_uses_apply(claims, &uses);
+        node = claim_node_find(&claims->nodes, group_path);
+        sum = node ? claims_sum(claims, node, 1, &actor) : 0;
         pthread_mutex_unlock(&claims->lock);
         return sum;
 }
 
-static void levels_done(Levels *levels)
+static int check_request(const ClaimRequest *request, ch_error **err)
 {
-        for (size_t i = 0; i < levels->n; i++)
-                free(levels->items[i].path);
-        free(levels->items);
-}
-
-static int add_level(Claims *claims, Levels *levels, const char *path, const Level *template)
-{
-        Level level = *template;
-
-        if (array_reserve(&levels->items, &levels->allocated, levels->n + 1, sizeof(Level)) < 0)
-                return -ENOMEM;
-        level.path = strdup(path);
-        if (!level.path)
-                return -ENOMEM;
-        if (claims->options.moves)
-                level.moves = claims->options.moves(path, claims->options.userdata);
-        levels->items[levels->n++] = level;
+        if (request->bytes == 0 || request->bytes > CLAIM_BYTES_MAX)
+                return error_set(err, CH_ERROR_BAD_VALUE, ERANGE, request->group,
+                                 "%llu bytes cannot be claimed: 1 to 2^63",
+                                 (unsigned long long)request->bytes);
+        if (request->note && strlen(request->note) > CLAIM_NOTE_MAX)
+                return error_set(err, CH_ERROR_BAD_VALUE, ERANGE, request->group,
+                                 "the note is longer than %d bytes", CLAIM_NOTE_MAX);
         return 0;
 }
 
-static int read_level(Claims *claims, const char *path, const uint64_t *own_max, Levels *levels)
+int claims_reserve(Claims *claims, const ClaimRequest *request, uint64_t *ret_id, ch_error **err)
 {
-        Level level = { 0 };
+        Grant grant = { .path = request->group,
+                        .bytes = request->bytes,
+                        .request = request,
+                        .keep = !request->dry_run };
         ch_group *group;
-        int r = 0;
+        int r;
 
-        if (ch_tree_open_group(claims->options.tree, path, &group, NULL) >= 0) {
-                int fd = ch_group_get_fd(group);
-
-                if (group_file_u64(fd, "memory.max", &level.max) < 0 ||
-                    group_file_u64(fd, "memory.current", &level.current) < 0)
-                        level = (Level){ .max = UINT64_MAX };
+        r = check_request(request, err);
+        if (r >= 0)
+                r = ch_tree_open_group(claims->options.tree, request->group, &group, err);
+        if (r < 0)
+                return r;
+        grant.group_id = ch_group_get_id(group);
+        /* the root of a mount has no such file, and what is claimed there is claimed of the machine */
+        if (!streq(request->group, "/") &&
+            faccessat(ch_group_get_fd(group), "memory.current", F_OK, 0) < 0)
+                r = error_set(err, CH_ERROR_CONTROLLER_OFF, 0, request->group,
+                              "memory is not accounted there: enable the controller 'memory' in "
+                              "cgroup.subtree_control of the group above");
+        ch_group_unref(group);
+        if (r >= 0)
+                r = claims_grant(claims, &grant, err);
+        if (r < 0)
+                return r;
+        *ret_id = grant.id;
+        /* gone meanwhile, and told before the claim was there: then it is the parent's */
+        if (ch_tree_open_group(claims->options.tree, request->group, &group, NULL) >= 0)
                 ch_group_unref(group);
-        } else {
-                level.max = UINT64_MAX;
+        else
+                claims_drop(claims, request->group);
+        return 0;
+}
+
+/* Locked. */
+static int add(Claims *claims, const ClaimRequest *request, uint64_t id, Claim **ret)
+{
+        Claim *claim = claim_new(claims, request, id);
+        int r = claim ? 0 : -ENOMEM;
+
+        if (r >= 0)
+                claim->node = claims_get_node(claims, request->group, 0);
+        if (r >= 0)
+                r = claim->node ? claim_link(claims, claim) : -ENOMEM;
+        if (r < 0) {
+                claim_free(claim);
+                return r;
         }
-        if (own_max)
-                level.max = *own_max;
-        if (level.max != UINT64_MAX)
-                r = add_level(claims, levels, path, &level);
+        claim_node_lift(claim->node);
+        r = claim_node_charge(claim->node, claim->bytes, &claim->bucket, NULL);
+        if (r < 0) {
+                claim_end(claims, claim);
+                return r;
+        }
+        claim_tell(claims, claim);
+        *ret = claim;
+        return 0;
+}
+
+int claims_add(Claims *claims, const ClaimRequest *request, uint64_t *ret_id)
+{
+        Claim *claim;
+        int r;
+
+        r = check_request(request, NULL);
+        if (r < 0)
+                return r;
+        pthread_mutex_lock(&claims->lock);
+        r = add(claims, request, 0, &claim);
+        if (r >= 0)
+                *ret_id = claim->id;
+        pthread_mutex_unlock(&claims->lock);
         return r;
 }
 
-/* MemAvailable of /proc/meminfo */
-static int read_machine(Claims *claims, Levels *levels)
-{
-        _cleanup_(freep) char *text = NULL;
-        Level level = { .is_machine = 1 };
-        const char *at, *rest;
-
-        if (read_file_at(AT_FDCWD, "/proc/meminfo", 16384, &text, NULL) < 0)
-                return 0;
-        at = strstr(text, "\nMemAvailable:");
-        if (!at)
-                return 0;
-        at += strlen("\nMemAvailable:");
-        if (parse_u64(at + strspn(at, " "), &level.max, &rest) < 0)
-                return 0;
-        level.max *= 1024;
-        return add_level(claims, levels, "/", &level);
-}
-
-/* Those that have a limit, from the group itself up. */
-static int read_levels(Claims *claims, const char *path, const uint64_t *own_max, Levels *levels)
-{
-        _cleanup_(freep) char *at = strdup(path);
-        int r = at ? 0 : -ENOMEM;
-
-        while (r >= 0) {
-                char *slash = strrchr(at, '/');
-
-                r = read_level(claims, at, own_max, levels);
-                own_max = NULL;
-                if (r < 0 || streq(at, "/"))
-                        break;
-                slash[slash == at] = '\0';
-        }
-        return r < 0 ? r : read_machine(claims, levels);
-}
-
-static int refuse(const Level *level, const Claim *new, uint64_t wanted, ch_error **err)
-{
-        char max[CH_FORMAT_MAX], current[CH_FORMAT_MAX], others[CH_FORMAT_MAX],
-                claim[CH_FORMAT_MAX], missing[CH_FORMAT_MAX];
-        uint64_t free_bytes = sub_u64(level->max, level->current);
-        uint64_t taken = add_u64(sub_u64(wanted, sub_u64(new->bytes, new->used)), level->moves);
-        uint64_t short_bytes = sub_u64(add_u64(wanted, level->moves), free_bytes);
-
-        ch_format_bytes(level->max, max);
-        ch_format_bytes(level->current, current);
-        ch_format_bytes(taken, others);
-        ch_format_bytes(new->bytes, claim);
-        ch_format_bytes(short_bytes, missing);
-        if (level->is_machine)
-                return error_set(err, CH_ERROR_NO_ROOM, ENOSPC, new->path,
-                                 "the machine has %s of memory available and %s are claimed by "
-                                 "other groups and "
-                                 "moves: the claim of %s is %s (%llu bytes) too big; claim less, "
-                                 "or end something",
-                                 max, others, claim, missing, (unsigned long long)short_bytes);
-        return error_set(err, CH_ERROR_NO_ROOM, ENOSPC, level->path,
-                         "memory.max is %s, %s are in use and %s are claimed by other groups and "
-                         "moves: the claim of "
-                         "%s for '%s' is %s (%llu bytes) too big; raise memory.max there, free "
-                         "memory there, or "
-                         "claim less",
-                         max, current, others, claim, new->path, missing,
-                         (unsigned long long)short_bytes);
-}
-
-static int fits(const Level *level, uint64_t wanted)
-{
-        return add_u64(wanted, level->moves) <= sub_u64(level->max, level->current);
-}
-
-/* With the new claim (its group uses claim->used already) in place of an earlier one: the first
- * group that cannot hold all of it, unless it was as much before. Locked. */
-static const Level *find_tight(Claims *claims, const Levels *levels, const Claim *claim, int exact,
-                               uint64_t *ret_wanted)
-{
-        const Claim *found = find(claims, claim->path);
-        Claim before = found ? *found : (Claim){ 0 };
-        const Level *tight = NULL;
-
-        for (size_t i = 0; i < levels->n && !tight; i++) {
-                const Level *level = &levels->items[i];
-                uint64_t without = open_below(claims, level->path, exact), wanted;
-
-                if (set_claim(claims, claim->path, claim->id, claim->bytes) < 0)
-                        return level;
-                find(claims, claim->path)->used = claim->used;
-                wanted = open_below(claims, level->path, exact);
-                (void)set_claim(claims, claim->path, before.id, before.bytes);
-                if (found)
-                        find(claims, claim->path)->used = before.used;
-                if (fits(level, wanted) || (exact && wanted <= without))
-                        continue;
-                tight = level;
-                *ret_wanted = wanted;
-        }
-        return tight;
-}
-
-/* `set`: and keep it. First as if no claim were used at all, which takes no reading; only where
- * that does not fit, exactly. */
-static int check(Claims *claims, const Claim *claim, const uint64_t *own_max, int set,
-                 ch_error **err)
-{
-        _cleanup_(levels_done) Levels levels = { 0 };
-        const Level *tight = NULL;
-        uint64_t wanted = 0;
-        int r;
-
-        r = claim->bytes ? read_levels(claims, claim->path, own_max, &levels) : 0;
-        if (r < 0)
-                return error_errno(err, r, claim->path, "claiming memory");
-        for (int exact = 0; exact < 2; exact++) {
-                if (exact)
-                        refresh(claims);
-                pthread_mutex_lock(&claims->lock);
-                tight = find_tight(claims, &levels, claim, exact, &wanted);
-                if (!tight && set)
-                        r = set_claim(claims, claim->path, claim->id, claim->bytes);
-                pthread_mutex_unlock(&claims->lock);
-                if (!tight)
-                        return r < 0 ? error_errno(err, r, claim->path, "claiming memory") : 0;
-        }
-        return refuse(tight, claim, wanted, err);
-}
-
-int claims_check(Claims *claims, const char *path, uint64_t bytes, const uint64_t *own_max,
-                 ch_error **err)
-{
-        Claim claim = { .path = (char *)path, .id = UINT64_MAX, .bytes = bytes };
-        ch_group *group;
-
-        if (ch_tree_open_group(claims->options.tree, path, &group, NULL) >= 0) {
-                claim.id = ch_group_get_id(group);
-                (void)group_file_u64(ch_group_get_fd(group), "memory.current", &claim.used);
-                ch_group_unref(group);
-        }
-        return check(claims, &claim, own_max, 0, err);
-}
-
-static uint64_t claim_of(Claims *claims, ch_group *group)
-{
-        uint64_t bytes = 0;
-        const Claim *claim;
-
-        pthread_mutex_lock(&claims->lock);
-        claim = find(claims, ch_group_get_path(group));
-        if (claim && claim->id == ch_group_get_id(group))
-                bytes = claim->bytes;
-        pthread_mutex_unlock(&claims->lock);
-        return bytes;
-}
-
-int claims_take(Claims *claims, ch_group *group, uint64_t bytes, const uint64_t *own_max,
-                uint64_t *ret_before, ch_error **err)
-{
-        Claim claim = { .path = (char *)ch_group_get_path(group),
-                        .id = ch_group_get_id(group),
-                        .bytes = bytes };
-        uint64_t before = claim_of(claims, group);
-        int fd = ch_group_get_fd(group), r = 0;
-
-        if (bytes && group_file_u64(fd, "memory.current", &claim.used) < 0)
-                r = ch_group_enable_controller(group, "memory", err);
-        if (r >= 0)
-                r = check(claims, &claim, own_max, 1, err);
-        if (r < 0)
-                return r;
-        /* without extended attributes the claim ends with the daemon */
-        (void)mark_set_claim(fd, bytes);
-        if (ret_before)
-                *ret_before = before;
-        return 0;
-}
-
-void claims_put_back(Claims *claims, ch_group *group, uint64_t bytes)
-{
-        pthread_mutex_lock(&claims->lock);
-        (void)set_claim(claims, ch_group_get_path(group), ch_group_get_id(group), bytes);
-        pthread_mutex_unlock(&claims->lock);
-        (void)mark_set_claim(ch_group_get_fd(group), bytes);
-}
-
-void claims_load(Claims *claims, const char *path)
-{
-        ch_group *group;
-        uint64_t bytes;
-
-        if (ch_tree_open_group(claims->options.tree, path, &group, NULL) < 0)
-                return;
-        if (mark_get_claim(ch_group_get_fd(group), &bytes) >= 0) {
-                pthread_mutex_lock(&claims->lock);
-                (void)set_claim(claims, path, ch_group_get_id(group), bytes);
-                pthread_mutex_unlock(&claims->lock);
-        }
-        ch_group_unref(group);
-}
-
-void claims_drop(Claims *claims, const char *path)
+/* Of a claim that is not a group's, with the lock taken in any case. */
+static Claim *lock_claim(Claims *claims, uint64_t id)
 {
         Claim *claim;
 
         pthread_mutex_lock(&claims->lock);
-        claim = find(claims, path);
-        if (claim)
-                remove_claim(claims, claim);
-        pthread_mutex_unlock(&claims->lock);
+        claim = hash_get(&claims->by_id, id);
+        return claim && claim->kind != CLAIM_GROUP ? claim : NULL;
 }
 
-int claims_append_json(Claims *claims, json_object *array)
+int claims_release(Claims *claims, uint64_t id)
 {
-        int r = 0;
+        Claim *claim = lock_claim(claims, id);
+        int r = claim ? 0 : -ENOENT;
 
-        pthread_mutex_lock(&claims->lock);
-        for (size_t i = 0; r >= 0 && i < claims->n; i++) {
-                json_object *row = json_object_new_object();
+        if (claim)
+                claim_end(claims, claim);
+        pthread_mutex_unlock(&claims->lock);
+        return r;
+}
 
-                json_object_object_add(row, "group", json_object_new_string(claims->items[i].path));
-                json_object_object_add(row, "bytes",
-                                       json_object_new_uint64(claims->items[i].bytes));
-                r = json_object_array_add(array, row) < 0 ? -ENOMEM : 0;
+int claims_give_to_job(Claims *claims, uint64_t id, uint32_t job)
+{
+        Claim *claim = lock_claim(claims, id);
+        int r = claim ? 0 : -ENOENT;
+
+        if (claim) {
+                claim->kind = CLAIM_JOB;
+                claim->job = job;
+                claim->dev = claim->ino = 0;
         }
         pthread_mutex_unlock(&claims->lock);
         return r;
 }
 
-int claim_check_and_set(Manager *manager, const char *path, uint64_t bytes, ch_error **err)
+static void set_done(Claims *claims, Claim *claim, uint64_t bytes)
 {
-        ch_group *group;
-        int r;
+        claims->n_partial -= is_partial(claim);
+        claim->told_done = min_u64(bytes, claim->bytes);
+        claims->n_partial += is_partial(claim);
+}
 
-        r = ch_tree_open_group(manager->tree, path, &group, err);
-        if (r < 0)
-                return r;
-        r = claims_take(manager->claims, group, bytes, NULL, NULL, err);
-        ch_group_unref(group);
-        return r;
+void claims_set_done(Claims *claims, uint64_t id, uint64_t bytes)
+{
+        Claim *claim = lock_claim(claims, id);
+
+        if (claim)
+                set_done(claims, claim, bytes);
+        pthread_mutex_unlock(&claims->lock);
 }

@@ -319,6 +319,8 @@ static const ConfRow rows[] = {
             .doc = "A move not done by then ends as its policy says."),
         ROW("Move", "MaxReclaim", parse_size, reclaim_bytes, "infinity", .accepts = "bytes such as 200M, or infinity",
             .doc = "How much may be reclaimed in a target to make room."),
+        ROW("Claims", "PerUser", parse_count, claims_per_user, "64", COUNT(1, 4096),
+            .doc = "Leases of one uid (Reserve, Place) at the same time. Root may have ten times as many."),
         ROW("Runtime", "Systemd1", parse_bool, systemd1, "no", .accepts = "yes or no",
             .doc = "Offer org.freedesktop.systemd1 to container runtimes: for hosts where systemd is not PID 1."),
         ROW("Runtime", "PrivateSocket", parse_place, private_socket, "auto", .accepts = "auto, no or an absolute path",

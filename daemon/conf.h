@@ -64,6 +64,7 @@ typedef struct Conf {
         char *users;                   /* names or uids separated by spaces */
 
         unsigned track; /* [Ownership]: Track of ownership.h */
+        unsigned claims_per_user; /* [Claims] */
 
         unsigned kill_at_step;
         unsigned feed_buffer;

@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "log.h"
 #include "names.h"
+#include "plan.h"
 #include "util.h"
 
 static const struct {
@@ -30,9 +31,6 @@ int job_state_is_end(JobState state)
 {
         return states[state].end;
 }
-
-/* The job that this thread carries out: its own claim does not stand in its way. */
-static _Thread_local const Job *own_job;
 
 int jobs_new(const JobsOptions *options, Jobs **ret)
 {
@@ -147,6 +145,29 @@ static int on_journal(ch_step step, json_object *record, void *userdata)
         return r;
 }
 
+/* What is charged by now is taken off the lease first. */
+static void tell_claims(Job *job, uint64_t bytes_done)
+{
+        Claims *claims = job->jobs->options.claims;
+        uint64_t of_lease = min_u64(bytes_done, job->lease_bytes);
+
+        if (job->lease)
+                claims_set_done(claims, job->lease, of_lease);
+        if (job->claim)
+                claims_set_done(claims, job->claim, bytes_done - of_lease);
+}
+
+static void drop_claims(Job *job)
+{
+        Claims *claims = job->jobs->options.claims;
+
+        if (job->lease)
+                claims_unuse_lease(claims, job->lease);
+        if (job->claim)
+                (void)claims_release(claims, job->claim);
+        job->claim = 0;
+}
+
 static void on_progress(ch_step step, uint64_t bytes_done, uint64_t bytes_total, void *userdata)
 {
         Job *job = userdata;
@@ -154,6 +175,7 @@ static void on_progress(ch_step step, uint64_t bytes_done, uint64_t bytes_total,
         atomic_store(&job->step, (int)step);
         atomic_store(&job->bytes_done, bytes_done);
         atomic_store(&job->bytes_total, bytes_total);
+        tell_claims(job, bytes_done);
         pool_wake(job->jobs->options.pool);
 }
 
@@ -162,8 +184,8 @@ static void run_job(Task *task)
         Job *job = (Job *)task;
         ch_move_hooks hooks = { .journal = on_journal, .progress = on_progress, .userdata = job };
 
-        own_job = job;
         claims_act_for(job->group);
+        claims_act_with(job->lease, job->claim);
         atomic_store(&job->begun, 1);
         pool_wake(job->jobs->options.pool);
         if (job->record) {
@@ -175,8 +197,8 @@ static void run_job(Task *task)
         }
         if (job->in_membership)
                 hold_membership(job, CH_STEP_DONE);
+        claims_act_with(0, 0);
         claims_act_for(NULL);
-        own_job = NULL;
 }
 
 static const char *result_state(const Job *job)
@@ -235,9 +257,7 @@ static void job_done(Task *task)
         Job *job = (Job *)task;
         Jobs *jobs = job->jobs;
 
-        pthread_mutex_lock(&jobs->lock);
-        job->claim_bytes = 0;
-        pthread_mutex_unlock(&jobs->lock);
+        drop_claims(job);
         job->state = end_state(job);
         complete_result(job);
         job->move = ch_move_free(job->move);
@@ -336,8 +356,56 @@ static uint32_t new_id(Jobs *jobs)
         return jobs->next_id++;
 }
 
-int jobs_add_move(Jobs *jobs, ch_plan *plan, const char *target, uint32_t uid, Job **ret,
-                  ch_error **err)
+/* What it will charge to its target is seen by others from now on, whether there is room or not: that is looked at when it begins. What
+ * is charged below a group above the target already needs no room there. */
+static int add_claim(Job *job, const ch_plan *plan, uint64_t bytes)
+{
+        ClaimRequest request = { .group = job->group,
+                                 .bytes = bytes,
+                                 .kind = CLAIM_JOB,
+                                 .uid = job->uid,
+                                 .job = job->id };
+        ClaimInside *inside = calloc(plan->n_payers + 1, sizeof(*inside));
+        int r;
+
+        if (!inside)
+                return -ENOMEM;
+        for (size_t i = 0; i < plan->n_payers; i++)
+                if (plan->payers[i].path)
+                        inside[request.n_inside++] = (ClaimInside){
+                                .group = plan->payers[i].path, .bytes = plan->payers[i].bytes
+                        };
+        request.inside = inside;
+        r = claims_add(job->jobs->options.claims, &request, &job->claim);
+        free(inside);
+        return r;
+}
+
+static int take_claims(Job *job, const ch_plan *plan, const JobRoom *room, ch_error **err)
+{
+        Claims *claims = job->jobs->options.claims;
+        uint64_t bytes = ch_plan_get_movable_bytes(plan);
+        int r = 0;
+
+        if (room && room->lease) {
+                r = claims_use_lease(claims, room->lease, job->group, job->id, &job->lease_bytes,
+                                     err);
+                if (r < 0)
+                        return r;
+                job->lease = room->lease;
+                bytes = sub_u64(bytes, job->lease_bytes);
+        }
+        if (room && room->claim) {
+                r = claims_give_to_job(claims, room->claim, job->id);
+                job->claim = r < 0 ? 0 : room->claim;
+        } else if (bytes > 0) {
+                r = add_claim(job, plan, bytes);
+        }
+        return r < 0 ? error_errno(err, r, job->group, "claiming memory") : 0;
+}
+
+int jobs_add_move(Jobs *jobs, ch_plan *plan, const char *target, uint32_t uid, const JobRoom *room,
+                  Job **ret, ch_error **err)
 {
         ch_move_hooks hooks = { .journal = on_journal, .progress = on_progress };
         Job *job;
@@ -349,8 +417,9 @@ int jobs_add_move(Jobs *jobs, ch_plan *plan, const char *target, uint32_t uid, J
                 return error_errno(err, r, target, "making a job");
         }
         hooks.userdata = job;
-        job->claim_bytes = ch_plan_get_movable_bytes(plan);
         r = take_processes(job, ch_plan_get_processes(plan), err);
+        if (r >= 0)
+                r = take_claims(job, plan, room, err);
         if (r >= 0)
                 r = ch_move_new(plan, &hooks, &job->move, err);
         if (r < 0)
@@ -358,6 +427,7 @@ int jobs_add_move(Jobs *jobs, ch_plan *plan, const char *target, uint32_t uid, J
         else
                 r = job_start(job, err);
         if (r < 0) {
+                drop_claims(job);
                 job_free(job);
                 return r;
         }
@@ -429,42 +499,4 @@ void jobs_check_progress(Jobs *jobs)
                 job->told_done = done;
                 job->told_state = job->state;
         }
-}
-
-/* What a live move will still charge to its target. */
-static uint64_t open_claim(const Job *job)
-{
-        return job->claim_bytes ? sub_u64(job->claim_bytes, atomic_load(&job->bytes_done)) : 0;
-}
-
-uint64_t jobs_claimed(const char *group_path, void *userdata)
-{
-        Jobs *jobs = userdata;
-        uint64_t sum = 0;
-
-        pthread_mutex_lock(&jobs->lock);
-        for (const Job *job = jobs->first; job; job = job->next)
-                if (job != own_job && ch_path_is_below(job->group, group_path))
-                        sum += open_claim(job);
-        pthread_mutex_unlock(&jobs->lock);
-        return sum;
-}
-
-int jobs_claims_to_json(Jobs *jobs, json_object **ret)
-{
-        json_object *array = json_object_new_array();
-
-        for (const Job *job = jobs->first; array && job; job = job->next) {
-                json_object *row;
-
-                if (open_claim(job) == 0)
-                        continue;
-                row = json_object_new_object();
-                json_object_object_add(row, "group", json_object_new_string(job->group));
-                json_object_object_add(row, "bytes", json_object_new_uint64(open_claim(job)));
-                json_object_object_add(row, "job", json_object_new_uint64(job->id));
-                json_object_array_add(array, row);
-        }
-        *ret = array;
-        return array ? 0 : -ENOMEM;
 }

@@ -4,8 +4,8 @@
 
 /*
  * Jobs: moves, and the recovery of moves that a crash interrupted. A job runs on the movers' pool;
- * its progress and end come back to the loop, where the model below lives. Claims are the bytes
- * that moves under way will still need in their targets.
+ * its progress and end come back to the loop, where the model below lives. What moves under way will
+ * still need in their targets is claimed there (claim.h).
  */
 
 #include <pthread.h>
@@ -15,6 +15,7 @@
 
 #include <chargehand/move.h>
 
+#include "claim.h"
 #include "hash.h"
 #include "worker.h"
 
@@ -61,7 +62,8 @@ struct Job {
         struct json_object *result;
         pid_t *pids; /* that are being moved */
         size_t n_pids;
-        uint64_t claim_bytes;
+        uint64_t claim, lease; /* numbers of claims (claim.h): its own, and the lease that it was given; 0: none */
+        uint64_t lease_bytes;  /* of the lease that count for the target */
         int told_step; /* what the bus was told last */
         uint64_t told_done;
         JobState told_state;
@@ -79,6 +81,7 @@ typedef struct JobsObserver {
 typedef struct JobsOptions {
         ch_tree *tree;
         Pool *pool;
+        Claims *claims;
         int state_fd; /* StateDirectory: the journal is moves/N.json in it */
         unsigned history;
         unsigned kill_at_step;
@@ -92,7 +95,7 @@ struct Jobs {
         Hash by_id;
         uint32_t next_id;
         unsigned n_live, n_ended;
-        pthread_mutex_t lock;       /* of claims and pids, which workers read */
+        pthread_mutex_t lock;       /* of the list */
         pthread_mutex_t membership; /* one writer of cgroup.procs at a time */
         atomic_uint n_journalled;
 };
@@ -101,11 +104,16 @@ int jobs_new(const JobsOptions *options, Jobs **ret);
 /* Jobs still at work are left to the end of the process. */
 Jobs *jobs_free(Jobs *jobs);
 Job *jobs_get(const Jobs *jobs, uint32_t id);
+/* Claims that a move may use; 0: none. */
+typedef struct JobRoom {
+        uint64_t lease; /* its room counts as free; whoever started the move ends it when that has finished in full */
+        uint64_t claim; /* made for the move: becomes the job's own and ends with it, also on failure */
+} JobRoom;
 /*
- * Start a move; takes the plan, also on failure. Busy: another job moves one of the processes.
+ * Start a move; takes the plan, also on failure. `room` may be NULL. Busy: another job moves one of the processes, or uses the lease.
  */
-int jobs_add_move(Jobs *jobs, ch_plan *plan, const char *target, uint32_t uid, Job **ret,
-                  ch_error **err);
+int jobs_add_move(Jobs *jobs, ch_plan *plan, const char *target, uint32_t uid, const JobRoom *room,
+                  Job **ret, ch_error **err);
 /* Start a recovery from a journal record (a reference is taken) under its old number. */
 int jobs_add_recovery(Jobs *jobs, uint32_t id, uint32_t uid, struct json_object *record, Job **ret,
                       ch_error **err);
@@ -114,9 +122,4 @@ int job_cancel(Job *job);
 void jobs_cancel_all(Jobs *jobs);
 /* On the loop, whenever the pool was woken. */
 void jobs_check_progress(Jobs *jobs);
-/* Any thread: ch_claimed_func; `userdata` is Jobs. */
-uint64_t jobs_claimed(const char *group_path, void *userdata);
-/* Also what is claimed, for Status: {group, bytes, job} of each live one. */
-int jobs_claims_to_json(Jobs *jobs, struct json_object **ret);
-
 #endif

@@ -11,6 +11,7 @@
 #include "configured.h"
 #include "error.h"
 #include "journal.h"
+#include "lease.h"
 #include "log.h"
 #include "manager.h"
 #include "ownership.h"
@@ -117,6 +118,7 @@ Manager *manager_free(Manager *manager)
                 return NULL;
         ownership_free(manager->ownership);
         jobs_free(manager->jobs);
+        leases_free(manager->leases);
         claims_free(manager->claims);
         groups_free(manager->groups);
         tidy_free(manager->tidy);
@@ -154,6 +156,7 @@ static void on_group_removed(Group *group, void *userdata)
         tidy_count(manager->tidy);
         claims_drop(manager->claims, group->path);
         ownership_forget_group(manager->ownership, group->id);
+        leases_save_moved(manager->leases);
         bus_emit_group(manager->bus, "GroupRemoved", group);
         OBSERVE(group_removed, (group, OBSERVER->userdata));
 }
@@ -162,6 +165,8 @@ static void on_group_missed(const char *path, void *userdata)
 {
         Manager *manager = userdata;
 
+        claims_drop(manager->claims, path);
+        leases_save_moved(manager->leases);
         OBSERVE(group_missed, (path, OBSERVER->userdata));
 }
 
@@ -228,6 +233,8 @@ static void on_job_ended(Job *job, void *userdata)
         bus_emit_job_removed(manager->bus, job);
         if (job->state == JOB_FINISHED || job->state == JOB_PARTLY_DONE)
                 strays_watch(manager->strays, job->result, job->group);
+        if (job->state == JOB_FINISHED && job->lease)
+                (void)leases_end(manager->leases, job->lease);
 }
 
 static void on_job_forgotten(Job *job, void *userdata)
@@ -245,6 +252,7 @@ static int start_jobs(Manager *manager)
         JobsOptions options = {
                 .tree = manager->tree,
                 .pool = manager->movers,
+                .claims = manager->claims,
                 .state_fd = manager->state_fd,
                 .history = manager->conf->job_history,
                 .kill_at_step = manager->conf->kill_at_step,
@@ -263,15 +271,37 @@ static int start_jobs(Manager *manager)
         return r;
 }
 
-static int start_claims(Manager *manager)
+/* Any thread */
+static void on_claims_changed(void *userdata)
+{
+        pool_wake(((Manager *)userdata)->workers);
+}
+
+static void on_workers_wake(void *userdata)
+{
+        Manager *manager = userdata;
+        ClaimChange change;
+
+        while (manager->claims && claims_pop_change(manager->claims, &change)) {
+                bus_emit_claim(manager->bus, &change);
+                free(change.group);
+        }
+}
+
+static int start_claims(Manager *manager, ch_error **err)
 {
         ClaimsOptions options = {
                 .tree = manager->tree,
-                .moves = jobs_claimed,
-                .userdata = manager->jobs,
+                .changed = on_claims_changed,
+                .userdata = manager,
         };
+        int r;
 
-        return claims_new(&options, &manager->claims);
+        r = claims_new(&options, &manager->claims);
+        if (r < 0)
+                return r;
+        pool_set_wake(manager->workers, on_workers_wake, manager);
+        return leases_new(manager, &manager->leases, err);
 }
 
 static void on_owner_changed(const OwnerChange *change, void *userdata)
@@ -301,6 +331,7 @@ static void load_claims(Manager *manager)
              group = group_next(manager->groups->root, group, 0))
                 if (group->flags & GROUP_CLAIMED)
                         claims_load(manager->claims, group->path);
+        leases_load(manager->leases);
 }
 
 static int start_model(Manager *manager, ch_error **err)
@@ -499,9 +530,9 @@ int manager_start(Manager *manager, ch_error **err)
         setup_tell_missing(manager);
         r = manager->options.any_fs ? 0 : setup_controllers(manager, err);
         if (r >= 0)
-                r = start_jobs(manager);
+                r = start_claims(manager, err);
         if (r >= 0)
-                r = start_claims(manager);
+                r = start_jobs(manager);
         if (r >= 0)
                 r = start_ownership(manager);
         if (r >= 0)

@@ -21,6 +21,7 @@
 typedef struct Bus Bus;
 typedef struct Claims Claims;
 typedef struct Clients Clients;
+typedef struct Leases Leases;
 typedef struct Manager Manager;
 typedef struct Ownership Ownership;
 typedef struct Strays Strays;
@@ -60,6 +61,7 @@ struct Manager {
         Tidy *tidy;
         Jobs *jobs;
         Claims *claims;
+        Leases *leases;
         Pool *workers; /* calls */
         Pool *movers;  /* jobs */
         Clients *clients;

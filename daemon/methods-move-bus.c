@@ -10,6 +10,7 @@
 #include "bus.h"
 #include "claim.h"
 #include "json-bus.h"
+#include "lease.h"
 #include "methods.h"
 #include "move-keys-bus.h"
 #include "options-bus.h"
@@ -17,15 +18,18 @@
 typedef struct MoveCall {
         MoveKeys keys;
         char *target;
+        int lease_fd; /* -EBADF: none */
 
         ch_plan *plan;
         json_object *json;
         int carry_out;
+        uint64_t lease; /* the claim */
 } MoveCall;
 
 static const OptionRow move_rows[] = {
         MOVE_KEYS_ROWS(MoveCall, keys, 0),
         {"target", "s", offsetof(MoveCall, target)},
+        { "lease", "h", offsetof(MoveCall, lease_fd)},
 };
 
 static void move_call_free(void *data)
@@ -33,6 +37,7 @@ static void move_call_free(void *data)
         MoveCall *call = data;
 
         move_keys_done(&call->keys);
+        safe_close(call->lease_fd);
         free(call->target);
         ch_plan_free(call->plan);
         json_object_put(call->json);
@@ -96,10 +101,15 @@ static int plan_work(Request *request)
         r = what.group ? access_check_group(request->manager->tree, what.group, request->uid,
                                             &request->error)
                        : 0;
+        if (r >= 0 && call->lease_fd >= 0)
+                r = lease_find(request->manager->claims, call->lease_fd, &call->lease,
+                               &request->error);
         claims_act_for(call->target);
+        claims_act_with(call->lease, 0);
         if (r >= 0)
                 r = ch_plan_new(request->manager->tree, &what, &call->keys.options, &call->plan,
                                 &request->error);
+        claims_act_with(0, 0);
         claims_act_for(NULL);
         if (r >= 0)
                 r = check_plan(request, call);
@@ -144,6 +154,7 @@ static int move_finish(Request *request)
 {
         _cleanup_(freep) char *object = NULL;
         MoveCall *call = request->data;
+        JobRoom room = { .lease = call->lease };
         Job *job;
         int r;
 
@@ -156,7 +167,7 @@ static int move_finish(Request *request)
         if (r < 0)
                 return r;
         r = jobs_add_move(request->manager->jobs, TAKE_PTR(call->plan), call->target, request->uid,
-                          &job, &request->error);
+                          &room, &job, &request->error);
         if (r < 0)
                 return r;
         object = job_bus_path(job->id);
@@ -173,6 +184,7 @@ static int begin_move(Request *request, int carry_out)
         request->data = call;
         request->free_data = move_call_free;
         call->carry_out = carry_out;
+        call->lease_fd = -EBADF;
         request->flags |= REQUEST_WAITS;
         r = read_call(request, call);
         return r < 0 ? r : request_defer(request, plan_work, carry_out ? move_finish : plan_finish);

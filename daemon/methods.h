@@ -36,6 +36,11 @@ int method_check_job_limit(Request *request);
 /* placement-bus.c */
 int method_place(Request *request);
 
+/* methods-claim-bus.c */
+int method_reserve(Request *request);
+int method_release(Request *request);
+int method_list_claims(Request *request);
+
 /* methods-status-bus.c */
 int method_status(Request *request);
 int method_snapshot(Request *request);

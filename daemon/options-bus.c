@@ -58,6 +58,22 @@ static int read_text(sd_bus_message *message, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Duplicated as in read_numbers(); a later one of the same name replaces it. */
+static int read_fd(sd_bus_message *message, int *ret)
+{
+        int fd, r;
+
+        r = sd_bus_message_read(message, "h", &fd);
+        if (r < 0)
+                return r;
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+        (void)safe_close(*ret);
+        *ret = fd;
+        return 0;
+}
+
 static int read_words(sd_bus_message *message, char ***ret)
 {
         char **words = NULL;
@@ -128,6 +144,8 @@ static int read_one(sd_bus_message *message, const OptionRow *row, const char *s
                 return sd_bus_message_read(message, "b", (int *)member);
         case 's':
                 return read_text(message, member);
+        case 'h':
+                return read_fd(message, member);
         default:
                 if (row->type[1] == '{')
                         return read_pairs(message, member);

@@ -16,8 +16,9 @@ typedef struct Numbers {
 
 typedef struct OptionRow {
         const char *name;
-        const char *type; /* b → int, u → uint32_t, t → uint64_t, s → char *, au, ah (fds,
-                             duplicated) → Numbers, as → char **, a{su} → char * ("key:1 other:2") */
+        const char *type; /* b → int, u → uint32_t, t → uint64_t, s → char *, h (a fd, duplicated) → int,
+                             a fd or -EBADF before; au, ah (fds, duplicated) → Numbers,
+                             as → char **, a{su} → char * ("key:1 other:2") */
         size_t offset;
         size_t given; /* of an int that becomes 1 when the option is there; 0: nobody asks */
 } OptionRow;

@@ -53,10 +53,9 @@ int status_to_json(Manager *manager, json_object **ret)
         add_number(status, "groups", manager->groups->n);
         add_number(status, "scan_usec", manager->scan_usec);
         add_number(status, "jobs", manager->jobs->n_live);
-        if (jobs_claims_to_json(manager->jobs, &claims) >= 0) {
-                (void)claims_append_json(manager->claims, claims);
+        claims = json_object_new_array();
+        if (claims && claims_append_json(manager->claims, claims) >= 0)
                 json_object_object_add(status, "claims", claims);
-        }
         if (pools_to_json(&manager->conf->pools, manager->groups, &pools) >= 0)
                 json_object_object_add(status, "pools", pools);
         if (ownership_to_json(manager->ownership, &ownership) >= 0)

@@ -46,7 +46,8 @@ typedef struct ch_error ch_error;
         X(LIMIT_REACHED,    "LimitReached",      EDQUOT,     75, "a client holds too many of something") \
         X(NO_SUCH_JOB,      "NoSuchJob",         ENOENT,     3, "no job of that number")            \
         X(NO_PROGRAM,       "NoProgram",         ENOENT,   127, "there is no such program to start") \
-        X(BAD_PROGRAM,      "BadProgram",        ENOEXEC,  126, "the program is there, but cannot be executed")
+        X(BAD_PROGRAM,      "BadProgram",        ENOEXEC,  126, "the program is there, but cannot be executed") \
+        X(NO_SUCH_CLAIM,    "NoSuchClaim",       ENOENT,     3, "no such claim: the lease was released, or is none")
 
 typedef enum ch_error_kind {
 #define CH_ERROR_ENUM_(id, name, errnum, exit_code, doc) CH_ERROR_##id,

@@ -25,19 +25,11 @@ typedef struct Fixture {
         FakeCgroup *fake;
         ch_tree *tree;
         Claims *claims;
-        uint64_t moves; /* below /pod */
 } Fixture;
-
-static uint64_t claimed_by_moves(const char *path, void *userdata)
-{
-        return streq(path, "/pod") ? ((Fixture *)userdata)->moves : 0;
-}
 
 static void start(Fixture *fixture)
 {
-        ClaimsOptions options = { .tree = fixture->tree,
-                                  .moves = claimed_by_moves,
-                                  .userdata = fixture };
+        ClaimsOptions options = { .tree = fixture->tree };
 
         assert_int_equal(claims_new(&options, &fixture->claims), 0);
 }
@@ -185,7 +177,10 @@ static void test_moves(void **state)
 {
         Fixture *fixture = *state;
 
-        fixture->moves = 30 * MIB;
+        ClaimRequest move = { .group = "/pod/old", .bytes = 30 * MIB, .kind = CLAIM_JOB, .job = 7 };
+        uint64_t id;
+
+        assert_int_equal(claims_add(fixture->claims, &move, &id), 0);
         refused(fixture, "/pod/a", 51 * MIB, "/pod", MIB);
         assert_int_equal(take(fixture, "/pod/a", 50 * MIB, NULL), 0);
         assert_int_equal(claimed(fixture, "/pod"), 80 * MIB);
