@@ -124,6 +124,8 @@ int verb_run(Cli *cli, int argc, char **argv);
 int verb_kill(Cli *cli, int argc, char **argv);
 int verb_jobs(Cli *cli, int argc, char **argv);
 int verb_cancel(Cli *cli, int argc, char **argv);
+int verb_reserve(Cli *cli, int argc, char **argv);
+int verb_claims(Cli *cli, int argc, char **argv);
 int verb_explain(Cli *cli, int argc, char **argv);
 int verb_introspect(Cli *cli, int argc, char **argv);
 int verb_call(Cli *cli, int argc, char **argv);

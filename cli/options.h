@@ -19,9 +19,9 @@ typedef struct Options {
         int help, version, no_pager, no_legend, full, all, quiet, value, dry_run, tree, raw, direct;
         int any_fs, no_ask_password, parents, recursive, exist_ok, keep, verbose;
         int json;                       /* JsonMode */
-        const char *address, *root, *policy, *group, *signal, *cwd;
+        const char *address, *root, *policy, *group, *signal, *cwd, *note;
         StringList properties, backends, pids;
-        uint64_t max_growth_permyriad, rate_bytes_per_sec, timeout_usec, depth, uid, gid, claim_bytes;
+        uint64_t max_growth_permyriad, rate_bytes_per_sec, timeout_usec, depth, uid, gid, claim_bytes, lease;
         uint32_t given;                 /* GIVEN_*: numbers that were on the command line */
 } Options;
 
@@ -33,6 +33,7 @@ enum {
         GIVEN_UID     = 1 << 4,
         GIVEN_GID     = 1 << 5,
         GIVEN_CLAIM   = 1 << 6,
+        GIVEN_LEASE   = 1 << 7,
 };
 
 typedef enum OptionKind {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A move request: read from the command line, handed to the library or the bus. */
 
+#include <fcntl.h>
+
 #include "bus.h"
 #include "request.h"
 
@@ -165,6 +167,8 @@ static int append_request(const Options *o, const MoveSpec *spec, sd_bus_message
                                           o->rate_bytes_per_sec);
         if (r >= 0 && (o->given & GIVEN_TIMEOUT))
                 r = sd_bus_message_append(m, "{sv}", "timeout_usec", "t", o->timeout_usec);
+        if (r >= 0 && (o->given & GIVEN_LEASE))
+                r = sd_bus_message_append(m, "{sv}", "lease", "h", (int)o->lease);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -175,6 +179,13 @@ int request_append(Cli *cli, const MoveSpec *spec, sd_bus_message *m)
 
         if (r != CTL_OK)
                 return r;
+        if ((cli->options.given & GIVEN_LEASE) &&
+            (cli->options.lease > INT32_MAX || fcntl((int)cli->options.lease, F_GETFD) < 0))
+                return cli_fail(cli, CTL_USAGE, NULL,
+                                "--lease=%llu: no open file descriptor of that number; 'chargectl "
+                                "reserve GROUP BYTES -- COMMAND' hands one to the command, as "
+                                "$CHARGEHAND_LEASE",
+                                (unsigned long long)cli->options.lease);
         r = append_request(&cli->options, spec, m);
         return r < 0 ? bus_fail_errno(cli, r, "building the request") : CTL_OK;
 }

@@ -15,6 +15,8 @@ static const struct {
         { "GroupRemoved",   { "group", "object" } },
         { "JobNew",         { "job", "object", "type" } },
         { "JobRemoved",     { "job", "object", "type", "result" } },
+        { "ClaimNew",       { "claim", "group", "bytes", "kind" } },
+        { "ClaimRemoved",   { "claim", "group", "bytes", "kind" } },
         { "ProcessStrayed", { "pid", "expected", "found" } },
         { "GroupOom",       { "group", "count" } },
         { "OwnerChanged",   { "from", "to", "mm", "group", "cause" } },

@@ -86,7 +86,10 @@ static int status_host(Cli *cli)
                 _cleanup_(freep) char *bytes = format_bytes(&cli->style, jnumber(claim, "bytes"));
 
                 field(cli, "Claim", "%s in %s%s%s", bytes, jtext(claim, "group"),
-                      jget(claim, "job") ? " by job " : "", jtext(claim, "job"));
+                      jget(claim, "job")     ? " by job "
+                      : jget(claim, "claim") ? " by claim "
+                                             : "",
+                      jget(claim, "job") ? jtext(claim, "job") : jtext(claim, "claim"));
         }
         field_ownership(cli, jget(status, "ownership"));
         field(cli, "Kernel", "%s, %s CPUs, huge pages '%s'", jtext(kernel, "kernel"),

@@ -49,6 +49,12 @@ static const Verb verbs[] = {
         { "run", "[--] PROGRAM [ARGUMENT…]", 1, ANY_ARGS, VERB_READS | VERB_CHANGES | VERB_COMMAND, "command word",
           "Run a program inside a group, which is made for it and removed afterwards if need be", verb_run,
           "chargectl run -p MemoryMax=1G -p CPUWeight=20 -- make -j8\nchargectl run --group=/ci/job --keep ./test.sh" },
+        { "reserve", "GROUP BYTES [-- COMMAND…]", 2, ANY_ARGS, VERB_DAEMON | VERB_CHANGES, "group word command word",
+          "Set memory aside in a group while a command runs, or until Ctrl-C or the end of a pipe", verb_reserve,
+          "chargectl reserve /web 2G -- ./start-worker\nchargectl reserve /web 2G --note=upgrade\n"
+          "chargectl reserve /db 1G -- sh -c 'chargectl move 1234 /db --lease=$CHARGEHAND_LEASE'" },
+        { "claims", "[GROUP]", 0, 1, VERB_DAEMON, "group", "List the memory that is set aside, by whom and for what",
+          verb_claims, "chargectl claims\nchargectl claims /web --json" },
 
         { "jobs", "", 0, 0, VERB_DAEMON, "", "List jobs, also those that ended lately", verb_jobs, "chargectl jobs" },
         { "cancel", "JOB…", 1, ANY_ARGS, VERB_DAEMON | VERB_CHANGES, "job", "End jobs; what they did is undone", verb_cancel,
