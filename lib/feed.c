@@ -256,8 +256,9 @@ static int take(ch_registry *registry, const struct proc_event *event)
         switch ((uint32_t)event->what) {
         case PROC_EVENT_FORK:
                 if (event->event_data.fork.child_pid == event->event_data.fork.child_tgid)
-                        return ch_registry_fork(registry, event->event_data.fork.parent_tgid,
-                                                event->event_data.fork.child_tgid);
+                        return registry_fork(registry, event->event_data.fork.parent_tgid,
+                                             event->event_data.fork.parent_pid,
+                                             event->event_data.fork.child_tgid);
                 registry_thread_fork(registry, event->event_data.fork.child_tgid);
                 return 0;
         case PROC_EVENT_EXEC:

@@ -157,8 +157,10 @@ static int adopt(ch_registry *registry, pid_t pid, Process **ret)
         while (n-- > 0) {
                 if (r == 0)
                         r = add(registry, pids[n], &facts[n], process, &process);
-                if (r == 0)
+                if (r == 0) {
                         process->has_threads = 1;
+                        process->leader_exited = facts[n].leader_exited != 0;
+                }
                 facts_done(&facts[n]);
         }
         if (r < 0 || !process || process->pid != pid)
@@ -216,7 +218,7 @@ static int add_child(ch_registry *registry, pid_t parent_pid, pid_t pid, const c
         return r < 0 ? r : add(registry, pid, facts, parent, &process);
 }
 
-_public_ int ch_registry_fork(ch_registry *registry, pid_t parent, pid_t child)
+int registry_fork(ch_registry *registry, pid_t parent, pid_t parent_tid, pid_t child)
 {
         ch_process_facts facts;
         Process *known;
@@ -233,7 +235,15 @@ _public_ int ch_registry_fork(ch_registry *registry, pid_t parent, pid_t child)
         }
         r = known ? 0 : add_child(registry, parent, child, &facts);
         facts_done(&facts);
-        return r;
+        if (r < 0 || known)
+                return r;
+        process_find(registry, child)->by_thread = parent_tid != parent;
+        return 0;
+}
+
+_public_ int ch_registry_fork(ch_registry *registry, pid_t parent, pid_t child)
+{
+        return registry_fork(registry, parent, parent, child);
 }
 
 /*
@@ -341,10 +351,18 @@ void registry_thread_fork(ch_registry *registry, pid_t pid)
 int registry_thread_exit(ch_registry *registry, pid_t pid, pid_t tid)
 {
         Process *process = process_find(registry, pid);
+        int was_led, r;
 
         if (!process)
                 return 0;
+        was_led = !process->leader_exited;
         if (tid == pid)
                 process->leader_exited = 1;
-        return process->leader_exited ? ch_registry_exit(registry, pid) : 0;
+        if (!process->leader_exited)
+                return 0;
+        r = ch_registry_exit(registry, pid);
+        process = process_find(registry, pid);
+        if (r >= 0 && was_led && process)
+                mm_leader_left(registry, process, CH_OWNER_CAUSE_EXIT);
+        return r;
 }

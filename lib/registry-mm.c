@@ -99,10 +99,14 @@ int mm_renew(ch_registry *registry, Mm *mm, uint64_t key)
         return mm_set_key(registry, mm, key);
 }
 
-static int rank_of(const Process *candidate, const Process *leaver)
+/* Who leaves is among the users where it is only its first thread that does; then it may keep the duty, and
+ * children of its other threads are nobody's children to that thread. */
+static int rank_of(const ch_registry *registry, const Process *candidate, const Process *leaver)
 {
+        if (candidate == leaver)
+                return registry->threads_are_siblings && leaver->parent ? RANK_SIBLING : RANK_OTHER;
         if (candidate->parent == leaver)
-                return RANK_CHILD;
+                return candidate->by_thread && leaver->mm ? RANK_OTHER : RANK_CHILD;
         return candidate->parent && candidate->parent == leaver->parent ? RANK_SIBLING : RANK_OTHER;
 }
 
@@ -116,7 +120,7 @@ static Process *next_owner(ch_registry *registry, const Mm *mm, const Process *l
         int best_rank = RANK_OTHER + 1;
 
         for (Process *user = mm->users; user; user = user->next_user) {
-                int rank = rank_of(user, leaver);
+                int rank = rank_of(registry, user, leaver);
 
                 registry->counts.searched++;
                 if (rank < best_rank ||
@@ -130,14 +134,23 @@ static Process *next_owner(ch_registry *registry, const Mm *mm, const Process *l
 
 static void change_owner(ch_registry *registry, Mm *mm, Process *leaver, ch_owner_cause cause)
 {
+        Process *next = next_owner(registry, mm, leaver);
         ch_mm_info info;
 
-        mm->owner = next_owner(registry, mm, leaver);
+        if (next == leaver)
+                return;
+        mm->owner = next;
         registry->counts.owner_changes++;
         if (!registry->owner_changed)
                 return;
         mm_describe(mm, &info);
         registry->owner_changed(&info, leaver->pid, mm->owner->pid, cause, registry->userdata);
+}
+
+void mm_leader_left(ch_registry *registry, Process *process, ch_owner_cause cause)
+{
+        if (process->mm && process->mm->owner == process)
+                change_owner(registry, process->mm, process, cause);
 }
 
 static void mm_free(ch_registry *registry, Mm *mm)

@@ -24,7 +24,6 @@ int process_new(ch_registry *registry, pid_t pid, const ch_process_facts *facts,
                 .start_ticks = facts->start_ticks,
                 .born = ++registry->last_born,
                 .group = group,
-                .leader_exited = facts->leader_exited != 0,
         };
         *ret = process;
         return 0;
@@ -65,8 +64,10 @@ void process_set_parent(ch_registry *registry, Process *process, Process *parent
 
 void process_give_children(ch_registry *registry, Process *process, Process *to)
 {
-        while (process->children)
+        while (process->children) {
+                process->children->by_thread = 0; /* what is left of the other is its first thread, or is counted so */
                 process_set_parent(registry, process->children, to);
+        }
 }
 
 void process_set_group(ch_registry *registry, Process *process, Group *group)

@@ -240,7 +240,6 @@ static int add_new(Resync *resync)
                         return r;
                 }
                 entry->process->has_threads = 1;
-                entry->process->leader_exited = entry->facts.leader_exited != 0;
         }
         return 0;
 }
@@ -397,6 +396,18 @@ static int make_mms(Resync *resync)
         return 0;
 }
 
+/* Whose first thread exited unseen, or before we were there. */
+static void note_leaders(Resync *resync)
+{
+        for (size_t i = 0; i < resync->n; i++) {
+                const Entry *entry = &resync->entries[i];
+
+                if (entry->facts.leader_exited && !entry->process->leader_exited)
+                        mm_leader_left(resync->registry, entry->process, CH_OWNER_CAUSE_RESYNC);
+                entry->process->leader_exited = entry->facts.leader_exited != 0;
+        }
+}
+
 static void free_gone(Resync *resync)
 {
         for (size_t i = 0; i < resync->n_gone; i++) {
@@ -455,8 +466,10 @@ static int apply(Resync *resync)
                 r = make_mms(resync);
         }
         free_gone(resync);
-        if (r == 0)
+        if (r == 0) {
                 link_parents(resync);
+                note_leaders(resync);
+        }
         return r;
 }
 

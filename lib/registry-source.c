@@ -2,9 +2,11 @@
 /* Facts about processes as the kernel tells them: /proc/PID/stat, /proc/PID/cgroup and kcmp(). */
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "error.h"
 #include "group.h"
@@ -202,4 +204,14 @@ ch_process_source proc_source_get(ProcSource *source)
                                     .compare_mm = proc_compare_mm,
                                     .list = proc_list,
                                     .userdata = source };
+}
+
+int proc_source_is_since(unsigned major, unsigned minor)
+{
+        unsigned is_major, is_minor;
+        struct utsname name;
+
+        if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &is_major, &is_minor) != 2)
+                return 0;
+        return is_major > major || (is_major == major && is_minor >= minor);
 }

@@ -25,6 +25,7 @@ _public_ int ch_registry_new(const ch_registry_options *options, ch_registry **r
                         return r;
                 }
                 registry->source = proc_source_get(registry->proc);
+                registry->threads_are_siblings = proc_source_is_since(6, 11);
         }
         registry->owner_changed = options->owner_changed;
         registry->userdata = options->userdata;

@@ -44,6 +44,7 @@ struct Process {
         Group *group;           /* holds a reference; NULL outside */
         uint8_t has_threads;    /* it has or may have more than one: see registry_thread_exit() */
         uint8_t leader_exited;  /* and the first of them is no more */
+        uint8_t by_thread;      /* its parent's first thread is not the one that forked it */
 };
 
 struct ch_registry {
@@ -51,6 +52,9 @@ struct ch_registry {
         struct ProcSource *proc; /* behind `source` if that is the kernel */
         ch_owner_func owner_changed;
         void *userdata;
+        /* From 6.11 on the kernel looks at the other threads of a sibling, and so at those of the process itself, where
+         * before it looked at the first ones only. */
+        int threads_are_siblings;
         Hash processes;         /* pid → Process */
         Hash groups;            /* id → Group */
         Hash mms_by_key;        /* key → first Mm */
@@ -65,6 +69,8 @@ typedef struct ProcSource ProcSource;
 int proc_source_new(ch_tree *tree, ProcSource **ret, ch_error **err);
 ProcSource *proc_source_free(ProcSource *source);
 ch_process_source proc_source_get(ProcSource *source);
+/* Is this kernel of that release or a later one? */
+int proc_source_is_since(unsigned major, unsigned minor);
 
 /* registry-group.c */
 /* With a reference for the caller; *ret is NULL for 0, outside. -ENOMEM. */
@@ -100,6 +106,11 @@ int mm_new(ch_registry *registry, Process *process, uint64_t key);
 void mm_join(ch_registry *registry, Mm *mm, Process *process);
 /* Passes the duty of an owner on; frees the mm when nobody is left. */
 void mm_leave(ch_registry *registry, Process *process, ch_owner_cause cause);
+/*
+ * The first thread of the process exited, others live. To the kernel, which knows tasks and not processes, that
+ * is the exit of an owner like any other: another process that shares may take over.
+ */
+void mm_leader_left(ch_registry *registry, Process *process, ch_owner_cause cause);
 /* The one user becomes that of a new mm. */
 int mm_renew(ch_registry *registry, Mm *mm, uint64_t key);
 int mm_set_key(ch_registry *registry, Mm *mm, uint64_t key);
@@ -110,6 +121,8 @@ void mm_describe(const Mm *mm, ch_mm_info *ret);
 /* registry-event.c */
 int registry_read(ch_registry *registry, pid_t pid, ch_process_facts *ret);
 void facts_done(ch_process_facts *facts);
+/* ch_registry_fork(), by the thread of that number. */
+int registry_fork(ch_registry *registry, pid_t parent, pid_t parent_tid, pid_t child);
 /* A thread was made in the process. */
 void registry_thread_fork(ch_registry *registry, pid_t pid);
 /* A thread of the process exited: if no other lives, that was the end of the process, which is asked only where it is open. */

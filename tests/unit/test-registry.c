@@ -530,6 +530,61 @@ static void test_threads(void **state)
         settle(f);
 }
 
+/*
+ * The first thread of an owner exits, others live: to the kernel that is the exit of the task that owned. A child of
+ * that thread takes over; of another thread's children the older process goes first, which is the owner's own.
+ */
+static void test_first_thread(void **state)
+{
+        Fixture *f = *state;
+        pid_t owner = do_fork(f, 1, 0, 2), child, sibling;
+
+        settle(f);
+        registry_thread_fork(f->registry, owner);
+        child = world_fork(&f->world, owner, CLONE_VM, 3);
+        assert_int_equal(registry_fork(f->registry, owner, 1000, child), 0);
+        assert_int_equal(registry_thread_exit(f->registry, owner, owner), 0);
+        assert_int_equal(info_of(f, child).owner, owner);
+        assert_int_equal(f->n_changes, 0);
+        world_exit(&f->world, owner);
+        assert_int_equal(registry_thread_exit(f->registry, owner, 1000), 0);
+        settle(f);
+
+        owner = do_fork(f, 1, 0, 2);
+        settle(f);
+        registry_thread_fork(f->registry, owner);
+        child = do_fork(f, owner, CLONE_VM, 3);
+        tell_all(f);
+        assert_int_equal(registry_thread_exit(f->registry, owner, owner), 0);
+        assert_int_equal(info_of(f, owner).owner, child);
+        assert_int_equal(info_of(f, owner).n_users, 2);
+        assert_int_equal(info_of(f, owner).group_id, 3);
+        assert_int_equal(f->n_changes, 1);
+        f->n_changes = 0;
+        world_exit(&f->world, owner);
+        assert_int_equal(registry_thread_exit(f->registry, owner, 1000), 0);
+        assert_int_equal(info_of(f, child).owner, child);
+        f->world.n_changes = 0;
+        settle(f);
+
+        /* a younger sibling: 6.1 does not see the other threads there, 6.11 does */
+        for (int since = 0; since <= 1; since++) {
+                f->registry->threads_are_siblings = since;
+                owner = do_fork(f, 1, 0, 2);
+                do_exec(f, owner, 0);
+                sibling = do_fork(f, owner, CLONE_VM | CLONE_PARENT, 3);
+                settle(f);
+                registry_thread_fork(f->registry, owner);
+                assert_int_equal(registry_thread_exit(f->registry, owner, owner), 0);
+                assert_int_equal(info_of(f, owner).owner, since ? owner : sibling);
+                f->n_changes = 0;
+                world_exit(&f->world, owner);
+                assert_int_equal(registry_thread_exit(f->registry, owner, 1000), 0);
+                f->world.n_changes = f->n_changes = 0;
+                settle(f);
+        }
+}
+
 /* Somebody left by exec unseen: the rest keep the mm, also when the new program cannot be told by its key. */
 static void test_resync_splits(void **state)
 {
@@ -830,6 +885,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_unknown_is_older, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_kernel_thread, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_first_thread, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_resync_splits, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_resync_tie, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_resync_gone, setup, teardown),
