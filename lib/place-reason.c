@@ -10,6 +10,7 @@
 enum {
         PATH_SHOWN_BYTES = 64, /* of a longer path the end, which tells it from its siblings */
         PRESSURE_TOLD_PERMYRIAD = 100,
+        SHARE_TOLD_PERMYRIAD = 5000, /* what is left of another limit, below which it is worth a word */
 };
 
 typedef struct Sentence {
@@ -113,7 +114,8 @@ static void say_room(Sentence *s, const PlaceRoom *room, const ch_place_score *s
         say(s, "fits: %s free after it",
             ch_format_bytes(room->left_bytes, left));
         say_at(s, &score->level);
-        if (room->tightest && room->level.path && !streq(room->tightest, room->level.path))
+        if (room->tightest && room->level.path && room->left_permyriad < SHARE_TOLD_PERMYRIAD &&
+            !streq(room->tightest, room->level.path))
                 say(s, ", %u %% of %s", room->left_permyriad / 100,
                     shorten(room->tightest, &path));
 }

@@ -200,6 +200,19 @@ disk() {
         QEMU+=(-drive "file=$2,if=none,id=$1,format=raw,$3" -device "nvme,drive=$1,serial=$1")
 }
 
+# numa NODES MEM: each with its part of the memory, and sockets of one CPU each that go round.
+numa() {
+        local i
+        for ((i = 0; i < $1; i++)); do
+                QEMU+=(-object "memory-backend-ram,id=ram$i,size=$(($2 / $1))M"
+                        -numa "node,nodeid=$i,memdev=ram$i")
+        done
+        for ((i = 0; i < CPUS; i++)); do
+                QEMU+=(-numa "cpu,node-id=$((i % $1)),socket-id=$i,core-id=0,thread-id=0")
+        done
+        QEMU+=(-smp "$CPUS,sockets=$CPUS")
+}
+
 # qemu_args ACCEL KERNEL WORK MEM EXTRA_APPEND → QEMU
 qemu_args() {
         local accel=$1 kernel=$2 work=$3 mem=$4 append suite
@@ -215,6 +228,7 @@ qemu_args() {
                 append+=" tsc_early_khz=$("$BUILD/vm/tsc-khz")"
                 ;;
         esac
+        [ "${NUMA:-0}" -lt 2 ] || numa "$NUMA" "$mem"
         QEMU+=(-append "$append")
         [ "$ROOT_ID" != c4a76e4d ] || disk root "$ROOTFS" snapshot=on
         for suite in $SUITE_DISKS; do
@@ -310,7 +324,7 @@ run_boots() {
 # One boot for the given cases. LEFT gets those that were not reached because the guest died.
 run_boot() {
         local kernel=$1 logs=$2 work limit=60 c rc=0 append="" reached=1
-        local ROOT_ID=$ROOT_ID SUITE_DISKS
+        local ROOT_ID=$ROOT_ID SUITE_DISKS NUMA
         shift 2
         work=$(mktemp -d "$BUILD/vm/run.XXXXXX")
         WORK=$work
@@ -319,6 +333,7 @@ run_boot() {
                 limit=$((limit + $(seconds "$(header "$c" timeout 60)") + 15))
                 append+=" $(header "$c" append "")"
         done
+        NUMA=$(biggest numa 0 "$@")
         SUITE_DISKS=$(suites_of "$@")
         # shellcheck disable=SC2086 # a list of names
         [ -z "$SUITE_DISKS" ] || "$TOP/tools/suites.sh" $SUITE_DISKS >/dev/null || exit 1
@@ -396,7 +411,7 @@ run_kernel() {
         : >"$logs/results"
         : >"$logs/console.log"
         for c in $list; do
-                if [ "$(header "$c" boot shared)" != shared ] || [ -n "$(header "$c" append "")" ]; then
+                if [ "$(header "$c" boot shared)" != shared ] || [ -n "$(header "$c" append "")$(header "$c" numa "")" ]; then
                         own+=("$c")
                 else
                         shared+=("$c")

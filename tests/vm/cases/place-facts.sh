@@ -24,7 +24,7 @@ place() {
                 cat "$TMPDIR/result" "$TMPDIR/error"
                 fail "prog-place $*: ended with $_rc, want $_want"
         fi
-        python3 -c '
+        [ ! -s "$TMPDIR/result" ] || python3 -c '
 import json, sys
 for c in json.load(open(sys.argv[1]))["candidates"]: print(c["score"], c["group"], c["reason"])' "$TMPDIR/result"
 }
@@ -158,12 +158,15 @@ note "page cache speaks for a group, and makes no room"
 BIG=/var/tmp/place-facts
 head -c $((150 * MIB)) /dev/urandom >$BIG
 sync $BIG
+place 0 --bytes 64M /p/a
+before=$(of /p/a terms.headroom)
 echo 3 >/proc/sys/vm/drop_caches
 cg_run /p/a cat $BIG >/dev/null
 wait "$PID"
 place 0 --bytes 64M /p/a
 assert_ge "$(of /p/a cache_bytes)" $((140 * MIB)) "cache of /p/a"
-assert_ge "$(of /p/a terms.headroom)" 6500 "headroom in spite of the cache"
+# half of what was free is gone otherwise, which would be some 380
+assert_ge "$(of /p/a terms.headroom)" $((before - 60)) "headroom in spite of the cache"
 place 3 --bytes 200M /p/a
 rm $BIG
 
