@@ -19,6 +19,7 @@ for size in $SIZES; do
                 "$PROGRAM" --groups "$size" --seed $seed --seconds "$SECONDS_OF_MODEL" "${planners[@]}" >>"$WORK/runs-$size.json"
         done
 done
+"$PROGRAM" --replay "$TOP/bench/traces/build.tsv" "${planners[@]}" >"$WORK/recorded.json"
 "$PROGRAM" --decisions >"$WORK/decisions.json"
 "$PROGRAM" --contest >"$WORK/contest.json"
 [ -z "${BENCH_KEEP:-}" ] || cp "$WORK"/* "$BENCH_KEEP"

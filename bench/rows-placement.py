@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Lines of JSON for the table, made of what bench-placement printed: medians over the seeds, ours beside each of the others.
 #
-#     rows-placement.py DIRECTORY      runs-SIZE.json, decisions.json and contest.json in it
+#     rows-placement.py DIRECTORY      runs-SIZE.json, recorded.json, decisions.json and contest.json in it
 #
 # SPDX-License-Identifier: LGPL-2.1-or-later
 import json
@@ -25,7 +25,7 @@ USED = ("used in all", "used_mib_s", 1024, "GiB·s")
 IMBALANCE = ("imbalance", "imbalance", 1, "")
 MEASURES = [
     ("affinity", "affinity", [OVER, OVER_BYTES, REFUSED, STRAYED, USED]),
-    ("affinity-hold", "affinity, claims held 3 minutes", [OVER_BYTES, REFUSED, USED]),
+    ("affinity-hold", "affinity, claims held 3 minutes", [OVER_BYTES, REFUSED, STRAYED, USED]),
     ("spread", "spread", [IMBALANCE]),
 ]
 
@@ -51,11 +51,17 @@ def rows_of_runs(path):
         for planner, label, measures in MEASURES:
             for measure, key, by, unit in measures:
                 row(f"{label}: {measure}", size, median(runs, planner, key) / by, median(runs, peer, key) / by, name, unit)
-    for key, what in [("refused_with_room", "refused, though a clairvoyant had room")]:
-        row(f"affinity: {what}", size, median(runs, "affinity", key), median(runs, "affinity", "requests"),
-            "all requests", "")
-        row(f"affinity, claims held 3 minutes: {what}", size, median(runs, "affinity-hold", key),
-            median(runs, "affinity-hold", "requests"), "all requests", "")
+    for planner, label in [("affinity", "affinity"), ("affinity-hold", "affinity, claims held 3 minutes")]:
+        row(f"{label}: refused, though there was room for what it turned out to need", size,
+            median(runs, planner, "refused_with_room"), median(runs, planner, "requests"), "all requests", "")
+
+
+def rows_of_recorded(path):
+    runs = read(path)
+    for peer, name in PEERS.items():
+        for measure, key, by, unit in [OVER, REFUSED]:
+            row(f"affinity: {measure}", "a recorded build, 4 groups", median(runs, "affinity", key) / by,
+                median(runs, peer, key) / by, name, unit)
 
 
 def rows_of_decisions(path):
@@ -79,6 +85,7 @@ def main():
     top = pathlib.Path(sys.argv[1])
     for path in sorted(top.glob("runs-*.json"), key=lambda path: int(path.stem.split("-")[1])):
         rows_of_runs(path)
+    rows_of_recorded(top / "recorded.json")
     rows_of_decisions(top / "decisions.json")
     rows_of_contest(top / "contest.json")
 
