@@ -145,13 +145,13 @@ static char *path_of(const char *parent, char letter, uint32_t number)
 static uint64_t make_service(Maker *maker, uint32_t tenant, uint32_t *leaf)
 {
         static const uint64_t leaf_mib[] = { 256, 512, 512, 1024 }, nodes[] = { 0, 0, 1, 2 };
+        const Workload *workload = maker->workload;
+        uint32_t n = workload->service_leaves ? workload->service_leaves : LEAVES_PER_SERVICE;
         const char *parent = maker->trace->groups[tenant].path;
         uint64_t sum = 0, mask = nodes[random_below(&maker->random, ELEMENTSOF(nodes))];
-        uint32_t service = make_group(maker, path_of(parent, 's', *leaf / LEAVES_PER_SERVICE),
-                                      tenant, 0, mask);
+        uint32_t service = make_group(maker, path_of(parent, 's', *leaf / n), tenant, 0, mask);
 
-        for (uint32_t i = 0; i < LEAVES_PER_SERVICE && *leaf < maker->workload->n_leaves;
-             i++, (*leaf)++) {
+        for (uint32_t i = 0; i < n && *leaf < workload->n_leaves; i++, (*leaf)++) {
                 uint64_t limit = leaf_mib[random_below(&maker->random, ELEMENTSOF(leaf_mib))] * MIB;
 
                 (void)make_group(maker, path_of(maker->trace->groups[service].path, 'g', *leaf),

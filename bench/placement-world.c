@@ -7,37 +7,10 @@
  * the manager's own: claims, with limits.
  */
 
-#include <stdarg.h>
-
 #include "placement.h"
 #include "util.h"
 
 enum { SLOTS = 16 };
-
-void wrong(const char *format, ...)
-{
-        va_list ap;
-
-        (void)fputs("bench-placement: ", stderr);
-        va_start(ap, format);
-        (void)vfprintf(stderr, format, ap);
-        va_end(ap);
-        (void)fputc('\n', stderr);
-        exit(1);
-}
-
-void must(int r, const char *what)
-{
-        if (r < 0)
-                wrong("%s: %s", what, strerror(r == -1 ? errno : -r));
-}
-
-void *must_alloc(void *memory)
-{
-        if (!memory)
-                wrong("out of memory");
-        return memory;
-}
 
 static ch_ledger *make_ledger(void)
 {

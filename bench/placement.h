@@ -86,6 +86,7 @@ typedef struct Workload {
         uint32_t n_requests;            /* at most; 0: what load and seconds make */
         bool exact;                     /* all ask for just what they will use */
         bool calm;                      /* groups only, nothing happens */
+        uint32_t service_leaves;        /* below one service; 0: 10 */
 } Workload;
 
 void workload_generate(const Workload *workload, Trace *trace);
@@ -251,7 +252,7 @@ typedef struct ContestResult {
 } ContestResult;
 void run_contest(const Contest *contest, ContestResult *ret); /* ends the program when claims were overcommitted */
 
-/* placement-world.c: when the simulator finds that it, the ledger or the planner is wrong; ends the program with 1 */
+/* placement-util.c: when the simulator finds that it, the ledger or the planner is wrong; ends the program with 1 */
 __attribute__((format(printf, 1, 2))) _Noreturn void wrong(const char *format, ...);
 void must(int r, const char *what);
 void *must_alloc(void *memory);
