@@ -7,10 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <linux/filter.h>
+#include <linux/membarrier.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <chargehand/ledger.h>
 
+#include "ledger/ledger.h"
 #include "util.h"
 
 #define PAGE  4096
@@ -395,6 +401,7 @@ static void test_concurrent_reparent(void **state)
         ch_account *root, *parent, *child;
         ch_bucket *bucket;
 
+        shared.stop = shared.failed = 0;
         assert_int_equal(ch_ledger_new(&options, &shared.ledger), 0);
         root = ch_ledger_get_root(shared.ledger);
         for (unsigned i = 0; i < N_BUCKETS; i++)
@@ -425,6 +432,36 @@ static void test_concurrent_reparent(void **state)
         assert_int_equal(ch_ledger_free(shared.ledger), 0);
 }
 
+/* A sandbox that knows no membarrier(), for good: the last test. */
+static int forbid_membarrier(void)
+{
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = { .len = ELEMENTSOF(code), .filter = code };
+
+        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+               prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0;
+}
+
+/* Then owners of slots pay for the order themselves, and all is as exact. */
+static void test_without_membarrier(void **state)
+{
+        ch_ledger *ledger;
+
+        if (forbid_membarrier())
+                skip();
+        assert_int_equal(ch_ledger_new(NULL, &ledger), 0);
+        assert_true(ledger->fenced);
+        assert_int_equal(ch_ledger_free(ledger), 0);
+        test_concurrent_reparent(state);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -438,6 +475,7 @@ int main(void)
                 cmocka_unit_test(test_bad_options),
                 cmocka_unit_test(test_slots_exhausted),
                 cmocka_unit_test(test_concurrent_reparent),
+                cmocka_unit_test(test_without_membarrier),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
