@@ -131,20 +131,33 @@ int meminfo_parse(const char *text, uint64_t *ret_total, uint64_t *ret_used)
         return 0;
 }
 
+/* 1 read, 0 there is no such file or group; what cannot be read must not pass for "no limit". */
+static int read_figure(int dir_fd, const char *file, uint64_t *ret)
+{
+        int r = group_file_u64(dir_fd, file, ret);
+
+        return r >= 0 ? 1 : r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
 /* memory.max or memory.high, whichever is lower: beyond the one nothing is given, beyond the other
  * everybody is slowed down. */
-static void read_limit(PlaceNode *node, int dir_fd)
+static int read_limit(PlaceNode *node, int dir_fd)
 {
         static const char *const files[] = { "memory.max", "memory.high" };
         _cleanup_(freep) char *stat = NULL;
         ch_place_level *level = &node->level;
+        int r;
 
-        if (group_file_u64(dir_fd, "memory.current", &level->used_bytes) < 0)
-                return;
+        r = read_figure(dir_fd, "memory.current", &level->used_bytes);
+        if (r <= 0)
+                return r;
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
                 uint64_t limit;
 
-                if (group_file_u64(dir_fd, files[i], &limit) < 0 || limit >= level->limit_bytes)
+                r = read_figure(dir_fd, files[i], &limit);
+                if (r < 0)
+                        return r;
+                if (r == 0 || limit >= level->limit_bytes)
                         continue;
                 level->limit_bytes = limit;
                 level->limit = files[i];
@@ -152,6 +165,7 @@ static void read_limit(PlaceNode *node, int dir_fd)
         if (level->limit_bytes != UINT64_MAX &&
             read_file_at(dir_fd, "memory.stat", 64 << 10, &stat, NULL) >= 0)
                 level->cache_bytes = min_u64(stat_file_cache(stat), level->used_bytes);
+        return 0;
 }
 
 static void read_cpus(PlaceNode *node, int dir_fd)
@@ -170,16 +184,19 @@ static void read_cpus(PlaceNode *node, int dir_fd)
                 (void)ch_place_nodes_parse(mems, &node->nodes);
 }
 
-static int read_node(PlaceNode *node, const ch_tree *tree)
+static int read_node(PlaceNode *node, const ch_tree *tree, ch_error **err)
 {
         _cleanup_(closep) int fd = tree_open_dir(tree, node->path, NULL);
+        int r;
 
         node->level.path = node->path;
-        if (fd < 0) {
-                node->errnum = -fd;
-                return fd == -ENOMEM ? fd : 0;
+        if (fd == -ENODEV) {
+                node->errnum = ENODEV;
+                return 0;
         }
-        read_limit(node, fd);
+        r = fd < 0 ? fd : read_limit(node, fd);
+        if (r < 0)
+                return error_errno(err, r, node->path, "reading limits");
         read_cpus(node, fd);
         return 0;
 }
@@ -253,7 +270,7 @@ int place_read_levels(ch_place_report *report, ch_tree *tree, const char *const 
                 sort_nodes(report);
         read_machine(report);
         for (size_t i = 0; i < report->n_nodes && r >= 0; i++)
-                r = read_node(&report->nodes[i], tree);
+                r = read_node(&report->nodes[i], tree, err);
         for (size_t i = 0; i < n && r >= 0; i++) {
                 report->facts[i].group = place_find_node(report, groups[i])->path;
                 r = fill_candidate(report, i, claimed, userdata);

@@ -277,6 +277,22 @@ static void test_bad_candidates(void **state)
         assert_null(report);
 }
 
+/* What cannot be read must not pass for "no limit". */
+static void test_unreadable_limit(void **state)
+{
+        static const char *const groups[] = { "/web/a", "/web/c" };
+        _cleanup_(fake_freep) FakeCgroup *fake = new_pool();
+        _cleanup_(ch_tree_unrefp) ch_tree *tree = open_tree(fake);
+        _cleanup_(error_freep) ch_error *err = NULL;
+        ch_place_report *report = NULL;
+
+        fake_set(fake, "/web", "memory.max", "garbage\n");
+        assert_int_equal(ch_place_read(tree, &(ch_place_request){ .bytes = 1 }, NULL, groups, 2, NULL, NULL, &report, &err),
+                         -EINVAL);
+        assert_string_equal(ch_error_get_path(err), "/web");
+        assert_null(report);
+}
+
 static json_object *member(json_object *object, const char *key)
 {
         json_object *value = NULL;
@@ -369,6 +385,7 @@ int main(void)
                 cmocka_unit_test(test_refused_candidates),
                 cmocka_unit_test(test_no_account),
                 cmocka_unit_test(test_bad_candidates),
+                cmocka_unit_test(test_unreadable_limit),
                 cmocka_unit_test(test_json),
                 cmocka_unit_test(test_many_candidates),
         };
