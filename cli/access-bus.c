@@ -3,6 +3,7 @@
 
 #include "access.h"
 #include "bus.h"
+#include "place-request.h"
 #include "request.h"
 
 static int add_list_row(struct json_object *rows, sd_bus_message *m)
@@ -163,6 +164,16 @@ static int bus_plan(Cli *cli, const MoveSpec *spec, struct json_object **ret)
         return r == CTL_OK ? bus_call_report(cli, call, ret) : r;
 }
 
+static int bus_place(Cli *cli, const PlaceSpec *spec, struct json_object **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = bus_new_call(cli, "Place", &call);
+
+        if (r == CTL_OK)
+                r = place_request_append(cli, spec, 1, call);
+        return r == CTL_OK ? bus_call_report(cli, call, ret) : r;
+}
+
 static int bus_status(Cli *cli, struct json_object **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
@@ -178,5 +189,6 @@ const Access access_bus = {
         .map = bus_map,
         .owner = bus_owner,
         .plan = bus_plan,
+        .place = bus_place,
         .status = bus_status,
 };

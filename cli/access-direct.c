@@ -8,6 +8,7 @@
 #include <chargehand/registry.h>
 
 #include "access.h"
+#include "place-request.h"
 #include "request.h"
 
 typedef struct ListWalk {
@@ -290,5 +291,6 @@ const Access access_direct = {
         .map = direct_map,
         .owner = direct_owner,
         .plan = direct_plan,
+        .place = place_directly,
         .status = direct_status,
 };

@@ -22,6 +22,8 @@ typedef struct MoveSpec {
         int with_tree;
 } MoveSpec;
 
+typedef struct PlaceSpec PlaceSpec; /* place-request.h */
+
 typedef struct Access {
         /* [{path, id, uid, managed, populated, frozen, has_children}] in the order of the tree;
          * depth 0 = all. `managed` is null where nobody can tell. */
@@ -38,6 +40,8 @@ typedef struct Access {
         int (*owner)(Cli *cli, pid_t pid, struct json_object **ret);
         int (*plan)(Cli *cli, const MoveSpec *spec,
                     struct json_object **ret); /* ch_plan_to_json() */
+        /* ch_place_to_json() of a dry run, with `refusal` {kind, path, cause} where nobody can hold it */
+        int (*place)(Cli *cli, const PlaceSpec *spec, struct json_object **ret);
         /* {version, pid, root, mode, kernel: ch_probe_to_json(), groups, jobs, …}; version and pid
          * only with the daemon */
         int (*status)(Cli *cli, struct json_object **ret);

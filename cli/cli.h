@@ -116,6 +116,8 @@ int verb_map(Cli *cli, int argc, char **argv);
 int verb_owner(Cli *cli, int argc, char **argv);
 int verb_plan(Cli *cli, int argc, char **argv);
 int verb_move(Cli *cli, int argc, char **argv);
+int verb_place(Cli *cli, int argc, char **argv);
+int verb_pools(Cli *cli, int argc, char **argv);
 int verb_create(Cli *cli, int argc, char **argv);
 int verb_remove(Cli *cli, int argc, char **argv);
 int verb_freeze(Cli *cli, int argc, char **argv);

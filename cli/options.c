@@ -14,7 +14,7 @@
 #include "cli.h"
 #include "suggest.h"
 
-#define MOVERS "move plan"
+#define MOVERS "move plan place"
 
 static const Option options[] = {
 #define AT(member) .offset = offsetof(Options, member)
@@ -38,9 +38,9 @@ static const Option options[] = {
         { "value",     0,   .kind = OPTION_FLAG, AT(value), .verbs = "show get-property",
           .help = "Only the value, without the name or type" },
         { "dry-run",   0,   .kind = OPTION_FLAG, AT(dry_run),
-          .verbs = "move plan create remove set-property freeze thaw kill cancel run reserve",
+          .verbs = "move plan create remove set-property freeze thaw kill cancel run reserve place",
           .help = "Check and say what would be done; change nothing" },
-        { "tree",      0,   .kind = OPTION_FLAG, AT(tree), .verbs = "map move plan",
+        { "tree",      0,   .kind = OPTION_FLAG, AT(tree), .verbs = "map move plan place",
           .help = "The processes with all their descendants" },
         { "group",     0,   "GROUP", OPTION_STRING, AT(group), .verbs = MOVERS, .words = "@group",
           .help = "Move all processes of this group" },
@@ -58,9 +58,9 @@ static const Option options[] = {
           .help = "Move at most so many bytes a second, e.g. 200M" },
         { "timeout",   0,   "TIME", OPTION_USEC, AT(timeout_usec), GIVEN_TIMEOUT,
           .help = "Give up after this time, e.g. 30s" },
-        { "lease",     0,   "FD", OPTION_NUMBER, AT(lease), GIVEN_LEASE, MOVERS,
+        { "lease",     0,   "FD", OPTION_NUMBER, AT(lease), GIVEN_LEASE, "move plan",
           .help = "Use the room that this open file descriptor holds ($CHARGEHAND_LEASE, from 'reserve')" },
-        { "note",      0,   "TEXT", OPTION_STRING, AT(note), .verbs = "reserve",
+        { "note",      0,   "TEXT", OPTION_STRING, AT(note), .verbs = "reserve place",
           .help = "What it is for, shown by 'claims'; at most 128 bytes" },
         { "parents",   0,   .kind = OPTION_FLAG, AT(parents), .verbs = "create run",
           .help = "Make missing parents too" },
@@ -70,17 +70,31 @@ static const Option options[] = {
           .help = "Give the group to this user (root only)" },
         { "gid",       0,   "GROUP", OPTION_GROUP, AT(gid), GIVEN_GID, "create",
           .help = "Give the group to this Unix group (root only)" },
-        { "uid",       0,   "USER", OPTION_USER, AT(uid), GIVEN_UID, "run",
+        { "uid",       0,   "USER", OPTION_USER, AT(uid), GIVEN_UID, "run place",
           .help = "Run the program as this user, with its Unix groups (root only)" },
-        { "gid",       0,   "GROUP", OPTION_GROUP, AT(gid), GIVEN_GID, "run",
+        { "gid",       0,   "GROUP", OPTION_GROUP, AT(gid), GIVEN_GID, "run place",
           .help = "Run the program under this Unix group (root only)" },
+        { "bytes",     0,   "BYTES", OPTION_BYTES, AT(bytes), GIVEN_BYTES, "place",
+          .help = "Memory that the program will need, or the processes beside what they have" },
+        { "cpus",      0,   "N", OPTION_MILLI, AT(cpus_milli), .verbs = "place", .help = "CPUs that will be needed, e.g. 1.5" },
+        { "nodes",     0,   "LIST", OPTION_STRING, AT(nodes), .verbs = "place", .help = "NUMA nodes that are wanted, e.g. 0-1,3" },
+        { "pool",      0,   "NAME", OPTION_STRING, AT(pool), .verbs = "place", .words = "@pool",
+          .help = "Choose among the groups of this pool of the daemon's configuration" },
+        { "candidates", 0,  "GROUP", OPTION_STRINGS, AT(candidates), .verbs = "place", .words = "@group",
+          .help = "Choose among these groups; may be repeated, or GROUP,GROUP" },
+        { "placement", 0,   "POLICY", OPTION_STRING, AT(placement), .verbs = "place", .words = "spread|pack|affinity",
+          .help = "What to prefer: the most room, the least that suffices, or where shared memory is (default: the pool's, else spread)" },
+        { "weights",   0,   "TERM:N", OPTION_STRINGS, AT(weights), .verbs = "place",
+          .help = "Weights of the terms of the score, e.g. headroom:3,sharing:10; those left out do not count" },
+        { "hold",      0,   "TIME", OPTION_USEC, AT(hold_usec), GIVEN_HOLD, "place",
+          .help = "Keep the room so long (default: until the program ends; without one until Ctrl-C or the end of the input)" },
         { "claim",     0,   "BYTES", OPTION_BYTES, AT(claim_bytes), GIVEN_CLAIM, "create run",
           .help = "Set so much memory aside for the group that is made; refused where there is no room (root only)" },
-        { "cwd",       0,   "DIR", OPTION_STRING, AT(cwd), .verbs = "run",
+        { "cwd",       0,   "DIR", OPTION_STRING, AT(cwd), .verbs = "run place",
           .help = "Working directory of the program" },
         { "keep",      0,   .kind = OPTION_FLAG, AT(keep), .verbs = "run",
           .help = "Leave the group that was made; else it is removed if it is empty in the end" },
-        { "verbose",   'v', .kind = OPTION_FLAG, AT(verbose), .verbs = "run",
+        { "verbose",   'v', .kind = OPTION_FLAG, AT(verbose), .verbs = "run place",
           .help = "Say on the standard error what is made, started, how, and removed" },
         { "recursive", 'r', .kind = OPTION_FLAG, AT(recursive), .verbs = "remove", .help = "The groups below too" },
         { "signal",    's', "SIGNAL", OPTION_STRING, AT(signal), .verbs = "kill",
@@ -117,6 +131,26 @@ static int parse_number(const char *text, uint64_t *ret)
         errno = 0;
         *ret = strtoull(text, &end, 10);
         return errno || *end ? -EINVAL : 0;
+}
+
+static int parse_milli(const char *text, uint64_t *ret)
+{
+        uint64_t whole, part = 0, scale = 1000;
+        char *end = NULL;
+
+        if (!isdigit((unsigned char)text[0]))
+                return -EINVAL;
+        errno = 0;
+        whole = strtoull(text, &end, 10);
+        if (errno || whole > UINT32_MAX / 1000 - 1)
+                return -EINVAL;
+        if (*end == '.')
+                for (end++; isdigit((unsigned char)*end) && scale > 1; end++) {
+                        scale /= 10;
+                        part += scale * (uint64_t)(*end - '0');
+                }
+        *ret = whole * 1000 + part;
+        return *end ? -EINVAL : 0;
 }
 
 static int parse_user(const char *text, uint64_t *ret)
@@ -161,6 +195,7 @@ static const struct {
         [OPTION_PERMYRIAD] = { ch_parse_permyriad, "a percentage such as 1%" },
         [OPTION_USEC]      = { parse_usec,       "a time such as 30s, 500ms or 2min" },
         [OPTION_NUMBER]    = { parse_number,     "a whole number" },
+        [OPTION_MILLI]     = { parse_milli,      "a number such as 2 or 1.5" },
         [OPTION_USER]      = { parse_user,       "a user name or number" },
         [OPTION_GROUP]     = { parse_unix_group, "a Unix group's name or number" },
 };
@@ -410,5 +445,7 @@ void options_done(Options *o)
         free(o->properties.items);
         free(o->backends.items);
         free(o->pids.items);
+        free(o->candidates.items);
+        free(o->weights.items);
         *o = (Options){ 0 };
 }

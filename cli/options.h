@@ -19,9 +19,11 @@ typedef struct Options {
         int help, version, no_pager, no_legend, full, all, quiet, value, dry_run, tree, raw, direct;
         int any_fs, no_ask_password, parents, recursive, exist_ok, keep, verbose;
         int json;                       /* JsonMode */
-        const char *address, *root, *policy, *group, *signal, *cwd, *note;
-        StringList properties, backends, pids;
+        const char *address, *root, *policy, *group, *signal, *cwd;
+        const char *pool, *placement, *nodes, *note;
+        StringList properties, backends, pids, candidates, weights;
         uint64_t max_growth_permyriad, rate_bytes_per_sec, timeout_usec, depth, uid, gid, claim_bytes, lease;
+        uint64_t bytes, cpus_milli, hold_usec;
         uint32_t given;                 /* GIVEN_*: numbers that were on the command line */
 } Options;
 
@@ -34,6 +36,8 @@ enum {
         GIVEN_GID     = 1 << 5,
         GIVEN_CLAIM   = 1 << 6,
         GIVEN_LEASE   = 1 << 7,
+        GIVEN_BYTES   = 1 << 8,
+        GIVEN_HOLD    = 1 << 9,
 };
 
 typedef enum OptionKind {
@@ -46,6 +50,7 @@ typedef enum OptionKind {
         OPTION_PERMYRIAD,       /* 1% */
         OPTION_USEC,            /* 30s */
         OPTION_NUMBER,
+        OPTION_MILLI,           /* 1.5 → 1500 */
         OPTION_USER,            /* a user name or uid */
         OPTION_GROUP,           /* a group name or gid */
 } OptionKind;

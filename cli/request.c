@@ -6,7 +6,7 @@
 #include "bus.h"
 #include "request.h"
 
-static int add_pid(Cli *cli, MoveSpec *spec, const char *word)
+int request_add_pid(Cli *cli, MoveSpec *spec, const char *word)
 {
         Target target;
         int r = target_parse(cli, word, &target);
@@ -51,9 +51,9 @@ int request_parse(Cli *cli, int argc, char **argv, MoveSpec *ret)
         if (!spec.pids)
                 return cli_fail_memory(cli);
         for (int i = 0; r == CTL_OK && i < argc - 1; i++)
-                r = add_pid(cli, &spec, argv[i]);
+                r = request_add_pid(cli, &spec, argv[i]);
         for (size_t i = 0; r == CTL_OK && i < o->pids.n; i++)
-                r = add_pid(cli, &spec, o->pids.items[i]);
+                r = request_add_pid(cli, &spec, o->pids.items[i]);
         *ret = spec;
         return r;
 }
@@ -143,15 +143,15 @@ static int append_backends(sd_bus_message *m, const StringList *names)
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int append_request(const Options *o, const MoveSpec *spec, sd_bus_message *m)
+int request_append_entries(const Options *o, const MoveSpec *spec, sd_bus_message *m)
 {
-        int r = sd_bus_message_open_container(m, 'a', "{sv}");
+        int r = 0;
 
-        if (r >= 0)
+        if (spec->target)
                 r = sd_bus_message_append(m, "{sv}", "target", "s", spec->target);
         if (r >= 0 && spec->group)
                 r = sd_bus_message_append(m, "{sv}", "group", "s", spec->group);
-        if (r >= 0 && !spec->group)
+        if (r >= 0 && spec->n_pids)
                 r = append_pids(m, spec);
         if (r >= 0 && spec->with_tree)
                 r = sd_bus_message_append(m, "{sv}", "tree", "b", 1);
@@ -169,7 +169,7 @@ static int append_request(const Options *o, const MoveSpec *spec, sd_bus_message
                 r = sd_bus_message_append(m, "{sv}", "timeout_usec", "t", o->timeout_usec);
         if (r >= 0 && (o->given & GIVEN_LEASE))
                 r = sd_bus_message_append(m, "{sv}", "lease", "h", (int)o->lease);
-        return r < 0 ? r : sd_bus_message_close_container(m);
+        return r;
 }
 
 int request_append(Cli *cli, const MoveSpec *spec, sd_bus_message *m)
@@ -186,6 +186,10 @@ int request_append(Cli *cli, const MoveSpec *spec, sd_bus_message *m)
                                 "reserve GROUP BYTES -- COMMAND' hands one to the command, as "
                                 "$CHARGEHAND_LEASE",
                                 (unsigned long long)cli->options.lease);
-        r = append_request(&cli->options, spec, m);
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = request_append_entries(&cli->options, spec, m);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
         return r < 0 ? bus_fail_errno(cli, r, "building the request") : CTL_OK;
 }

@@ -200,13 +200,28 @@ static void offer_jobs(const Completion *c)
         }
 }
 
+static void offer_pools(const Completion *c)
+{
+        _cleanup_(json_putp) struct json_object *status = NULL;
+        struct json_object *pools;
+
+        if (open_quietly(c->cli) != CTL_OK || c->cli->access->status(c->cli, &status) != CTL_OK)
+                return;
+        pools = jget(status, "pools");
+        for (size_t i = 0; i < jcount(status, "pools"); i++) {
+                struct json_object *pool = json_object_array_get_idx(pools, i);
+
+                offer(c, jtext(pool, "name"), jtext(pool, "policy"));
+        }
+}
+
 static const struct {
         const char *kind;
         void (*offer)(const Completion *c);
 } kinds[] = {
         { "group", offer_groups },     { "pid", offer_pids },   { "attribute", offer_attributes },
         { "setting", offer_settings }, { "job", offer_jobs },   { "topic", offer_topics },
-        { "command", offer_commands },
+        { "command", offer_commands }, { "pool", offer_pools },
 };
 
 /* "pid/group": each of them */

@@ -2,6 +2,7 @@
 /* chargectl move: move processes with their memory, and tell what became of each. */
 
 #include "job.h"
+#include "movetable.h"
 #include "plantable.h"
 #include "request.h"
 
@@ -96,7 +97,7 @@ static void print_summary(Cli *cli, const JobEnd *end)
         putchar('\n');
 }
 
-static int print_result(Cli *cli, const JobEnd *end)
+int move_print(Cli *cli, const JobEnd *end)
 {
         print_summary(cli, end);
         if (!is_kept(end) &&
@@ -112,8 +113,7 @@ static int print_result(Cli *cli, const JobEnd *end)
         return print_processes(cli, end->result);
 }
 
-/* Says the error of a job that did not finish, and picks the exit code. */
-static int end_code(Cli *cli, const JobEnd *end)
+int move_end_code(Cli *cli, const JobEnd *end)
 {
         struct json_object *error = jget(end->result, "error");
         ch_error_kind kind = CH_ERROR_FAILED;
@@ -169,7 +169,7 @@ int verb_move(Cli *cli, int argc, char **argv)
                 r = job_wait(cli, id, object, &end);
         if (r != CTL_OK)
                 return r;
-        if (!print_json(cli, end.result) && !cli->options.quiet && print_result(cli, &end) < 0)
+        if (!print_json(cli, end.result) && !cli->options.quiet && move_print(cli, &end) < 0)
                 return cli_fail_memory(cli);
-        return end_code(cli, &end);
+        return move_end_code(cli, &end);
 }

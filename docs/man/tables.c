@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include <chargehand/place.h>
+
 #include "cli.h"
 
 /* Characters that scdoc would take for markup. */
@@ -155,6 +157,16 @@ static void reasons(void)
         CH_REASONS(WORD_ROW)
 }
 
+static void placements(void)
+{
+        CH_PLACE_POLICIES(WORD_ROW)
+}
+
+static void terms(void)
+{
+        CH_PLACE_TERMS(WORD_ROW)
+}
+
 static void kinds(void)
 {
         CH_KINDS(WORD_ROW)
@@ -168,6 +180,7 @@ static const struct {
         { "verbs", verbs },           { "options", options },   { "exit-codes", exit_codes },
         { "errors", errors },         { "policies", policies }, { "backends", backends },
         { "attributes", attributes }, { "reasons", reasons },   { "kinds", kinds },
+        { "placements", placements }, { "terms", terms },
 };
 
 int main(int argc, char **argv)
