@@ -40,6 +40,8 @@ int main(int argc, char **argv)
                 return _cmocka_run_group_tests("owner", owner_tests, n_owner_tests, NULL, NULL);
         if (streq(argv[2], "leases"))
                 return _cmocka_run_group_tests("leases", lease_tests, n_lease_tests, NULL, NULL);
+        if (streq(argv[2], "place"))
+                return _cmocka_run_group_tests("place", place_tests, n_place_tests, NULL, NULL);
         if (streq(argv[2], "life"))
                 return _cmocka_run_group_tests("life", life_tests, n_life_tests, NULL, NULL);
         if (streq(argv[2], "contract"))

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -16,11 +15,11 @@
 #include "bus-env.h"
 #include "bus-tests.h"
 #include "names.h"
+#include "real-env.h"
 #include "util.h"
 
-#define NOBODY  65534
-#define OTHER   1 /* a uid that the user database knows: dbus-daemon refuses others */
-#define UNIFIED "/sys/fs/cgroup/unified"
+#define NOBODY 65534
+#define OTHER  1 /* a uid that the user database knows: dbus-daemon refuses others */
 
 static void give(Env *env, const char *path, uid_t uid)
 {
@@ -140,72 +139,6 @@ static void test_bad_requests(void **state)
         env_call_fails(env, "NoSuchGroup", "/none", "ChargeMap", "a{sv}", 1, "group", "s", "/none");
 }
 
-/* A group of our own on the host's cgroup v2, and chargehandd on it. */
-static int start_real(Env *env, char root[128], const char *argument)
-{
-        (void)snprintf(root, 128, UNIFIED "/chargehand-test-%d", (int)getpid());
-        if (getuid() != 0 || mkdir(root, 0755) < 0)
-                return 0;
-        env->root = root;
-        env_start_daemon(env, argument, NULL);
-        return 1;
-}
-
-static void end_real(Env *env, const char *root)
-{
-        char command[256];
-
-        assert_int_equal(env_stop_daemon(env, SIGTERM), 0);
-        (void)snprintf(command, sizeof(command), "find %s -depth -type d -exec rmdir {} \\;", root);
-        assert_int_equal(system(command), 0);
-        env->root = fake_root(env->fake);
-}
-
-static pid_t start_sleeper(const char *root, const char *group, uid_t uid)
-{
-        char path[256], c;
-        int is_up[2];
-        pid_t pid;
-        FILE *file;
-
-        assert_int_equal(pipe2(is_up, O_CLOEXEC), 0);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
-                        _exit(1);
-                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-                (void)!write(is_up[1], "", 1);
-                for (;;)
-                        (void)pause();
-        }
-        (void)close(is_up[1]);
-        assert_int_equal(read(is_up[0], &c, 1), 1);
-        (void)close(is_up[0]);
-        (void)snprintf(path, sizeof(path), "%s%s/cgroup.procs", root, group);
-        file = fopen(path, "we");
-        assert_non_null(file);
-        assert_true(fprintf(file, "%d", (int)pid) > 0);
-        assert_int_equal(fclose(file), 0);
-        return pid;
-}
-
-static void create(Env *env, const char *path)
-{
-        sd_bus_message_unref(
-                env_call(env, "CreateGroup", "sa{sv}a{sv}", path, 0, 1, "parents", "b", 1));
-}
-
-static void expect_group(Env *env, pid_t pid, const char *want)
-{
-        _cleanup_(reply_freep) sd_bus_message *reply =
-                env_call(env, "GetGroupByPID", "u", (uint32_t)pid);
-        const char *path;
-
-        assert_true(sd_bus_message_read(reply, "s", &path) > 0);
-        assert_string_equal(path, want);
-}
-
 static void test_real_move(void **state)
 {
         _cleanup_(reply_freep) sd_bus_message *reply = NULL, *job = NULL;
@@ -215,19 +148,19 @@ static void test_real_move(void **state)
         uint32_t id;
         pid_t pid;
 
-        if (!start_real(env, root, NULL))
+        if (!real_start(env, root, NULL))
                 skip(); /* no cgroup v2 at /sys/fs/cgroup/unified, or not root */
-        create(env, "/a/b");
-        create(env, "/c");
-        pid = start_sleeper(root, "/a/b", 0);
+        real_create(env, "/a/b");
+        real_create(env, "/c");
+        pid = real_sleeper(root, "/a/b", 0);
         env_wait_signal(env, "PropertiesChanged", NULL, 1);
-        expect_group(env, pid, "/a/b");
+        real_expect_group(env, pid, "/a/b");
         reply = env_call(env, "Move", "a{sv}", 3, "pids", "au", 1, (uint32_t)pid, "target", "s",
                          "/c", "policy", "s", "stay");
         assert_true(sd_bus_message_read(reply, "uo", &id, &object) > 0);
         env_wait_signal(env, "JobRemoved", NULL, 1);
         assert_int_equal(env_count(env, "JobNew", NULL), 1);
-        expect_group(env, pid, "/c");
+        real_expect_group(env, pid, "/c");
         job = env_object_call(env, object, "org.freedesktop.DBus.Properties", "Get", "ss",
                               CH_BUS_JOB_INTERFACE, "State");
         assert_true(sd_bus_message_read(job, "v", "s", &text) > 0);
@@ -237,9 +170,8 @@ static void test_real_move(void **state)
         env_call_fails(env, "NotEmpty", "/c", "RemoveGroup", "sa{sv}", "/c", 0);
         env_call_fails(env, "BadProcess", NULL, "Move", "a{sv}", 3, "pids", "au", 1, 2, "target",
                        "s", "/c", "policy", "s", "stay");
-        (void)kill(pid, SIGKILL);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
-        end_real(env, root);
+        real_kill(pid);
+        real_end(env, root);
 }
 
 static void test_real_control(void **state)
@@ -249,10 +181,10 @@ static void test_real_control(void **state)
         pid_t pid;
         int status;
 
-        if (!start_real(env, root, NULL))
+        if (!real_start(env, root, NULL))
                 skip();
-        create(env, "/k");
-        pid = start_sleeper(root, "/k", 0);
+        real_create(env, "/k");
+        pid = real_sleeper(root, "/k", 0);
         sd_bus_message_unref(env_call(env, "Freeze", "s", "/k"));
         env_wait_signal(env, "PropertiesChanged", CH_BUS_GROUP_INTERFACE, 1);
         sd_bus_message_unref(env_call(env, "Thaw", "s", "/k"));
@@ -261,7 +193,7 @@ static void test_real_control(void **state)
                                              CH_BUS_GROUP_INTERFACE, "Kill", "i", SIGTERM));
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-        end_real(env, root);
+        real_end(env, root);
 }
 
 static int move_as(Env *env, uid_t uid, pid_t pid, const char *target, char error[128])
@@ -308,35 +240,31 @@ static void test_job_limit(void **state)
         assert_non_null(file);
         assert_true(fputs("[Daemon]\nJobsPerUser=1\n", file) >= 0 && fclose(file) == 0);
         (void)snprintf(argument, sizeof(argument), "--config=%s", path);
-        if (!start_real(env, root, argument))
+        if (!real_start(env, root, argument))
                 skip();
         sd_bus_message_unref(env_call(env, "CreateGroup", "sa{sv}a{sv}", "/j", 0, 2, "uid", "u",
                                       NOBODY, "gid", "u", NOBODY));
         create_as(env, NOBODY, "/j/a");
         create_as(env, NOBODY, "/j/b");
-        first = start_sleeper(root, "/j/a", NOBODY);
-        second = start_sleeper(root, "/j/a", NOBODY);
+        first = real_sleeper(root, "/j/a", NOBODY);
+        second = real_sleeper(root, "/j/a", NOBODY);
         block_journal(env, 1, path);
         assert_int_equal(move_as(env, NOBODY, first, "/j/b", error), 0);
         assert_int_equal(move_as(env, NOBODY, second, "/j/b", error), 1);
         assert_string_equal(error, CH_BUS_ERROR_PREFIX "LimitReached");
-        expect_group(env, second, "/j/a");
+        real_expect_group(env, second, "/j/a");
         assert_int_equal(move_as(env, 0, second, "/j/b", error), 0);
         env_wait_signal(env, "JobRemoved", "2", 1);
-        expect_group(env, second, "/j/b");
+        real_expect_group(env, second, "/j/b");
         assert_int_equal(env_count(env, "JobRemoved", "1"), 0);
         unblock_journal(path);
         env_wait_signal(env, "JobRemoved", "1", 1);
         assert_int_equal(move_as(env, NOBODY, second, "/j/a", error), 0);
         env_wait_signal(env, "JobRemoved", "3", 1);
-        expect_group(env, second, "/j/a");
-        for (int i = 0; i < 2; i++) {
-                pid_t pid = i ? first : second;
-
-                (void)kill(pid, SIGKILL);
-                assert_int_equal(waitpid(pid, NULL, 0), pid);
-        }
-        end_real(env, root);
+        real_expect_group(env, second, "/j/a");
+        real_kill(first);
+        real_kill(second);
+        real_end(env, root);
 }
 
 const struct CMUnitTest move_tests[] = {
