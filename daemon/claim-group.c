@@ -53,11 +53,12 @@ static void end_own(Claims *claims, ClaimNode *node)
 {
         Claim *claim = node->own;
 
+        claims->n_groups--;
+        node->own = NULL;
+        claim_count(claims, claim, 0);
         claim_node_uncharge(claim->bucket, node->charged);
         node->charged = 0;
-        node->own = NULL;
         claim->bucket = NULL;
-        claims->n_groups--;
         claim_end(claims, claim);
 }
 
@@ -80,10 +81,12 @@ int group_claim_set(Claims *claims, ClaimNode *node, uint64_t bytes)
                 }
                 claims->n_groups++;
         }
-        if (bytes == 0)
+        if (bytes == 0) {
                 end_own(claims, node);
-        else
+        } else {
                 node->own->bytes = bytes;
+                claim_count(claims, node->own, 1);
+        }
         update_totals(node);
         charge_own(node);
         return 0;

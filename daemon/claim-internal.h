@@ -17,6 +17,11 @@
 #include "claim.h"
 #include "hash.h"
 
+/* Of each account: how many claims there are of a kind, and their bytes. */
+#define CLAIM_STAT_NUMBER(kind) ((uint32_t)(kind)*2)
+#define CLAIM_STAT_BYTES(kind) ((uint32_t)(kind)*2 + 1)
+#define CLAIM_STATS (CLAIM_KIND_MAX_ * 2)
+
 struct Claim {
         uint64_t id;
         ClaimKind kind;
@@ -30,6 +35,8 @@ struct Claim {
         char *made_for, *note;
         uint64_t since_usec;
         uint32_t uid, pid, job;
+        ch_item item; /* counted where the bucket is */
+        int64_t counted[CLAIM_STATS];
         uint64_t dev, ino; /* of the FIFO of a lease */
         int moved;         /* to another group since the record was written */
         int told;
@@ -60,6 +67,9 @@ typedef struct ClaimActor {
 Claim *claim_new(Claims *claims, const ClaimRequest *request, uint64_t id); /* not charged yet */
 /* In the lists from now on. -ENOMEM. */
 int claim_link(Claims *claims, Claim *claim);
+/* Counted as what it is by now; 0: not at all. Around each change of kind or bytes. */
+void claim_count(Claims *claims, Claim *claim, int is_there);
+void claim_set_kind(Claims *claims, Claim *claim, ClaimKind kind);
 void claim_tell(Claims *claims, Claim *claim); /* that it is there, once */
 void claim_end(Claims *claims, Claim *claim);  /* uncharged, freed; told if it was told before */
 Claim *claim_free(Claim *claim);

@@ -57,7 +57,7 @@ int claims_make_lease(Claims *claims, uint64_t id, uint64_t dev, uint64_t ino)
         pthread_mutex_lock(&claims->lock);
         claim = find(claims, id);
         if (claim) {
-                claim->kind = CLAIM_LEASE;
+                claim_set_kind(claims, claim, CLAIM_LEASE);
                 claim->dev = dev;
                 claim->ino = ino;
         }
@@ -185,7 +185,7 @@ void claims_end_lease(Claims *claims, uint64_t id)
         pthread_mutex_lock(&claims->lock);
         claim = find(claims, id);
         if (claim && claim->job) {
-                claim->kind = CLAIM_JOB;
+                claim_set_kind(claims, claim, CLAIM_JOB);
                 claim->dev = claim->ino = 0;
         } else if (claim) {
                 claim_end(claims, claim);

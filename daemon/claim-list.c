@@ -62,6 +62,31 @@ int claims_list(Claims *claims, const char *group, json_object **ret)
         return 0;
 }
 
+int claims_stats_to_json(Claims *claims, const char *group, json_object **ret)
+{
+        json_object *object = json_object_new_object();
+        const ClaimNode *node;
+
+        if (!object)
+                return -ENOMEM;
+        pthread_mutex_lock(&claims->lock);
+        node = claim_node_find(&claims->nodes, group);
+        for (ClaimKind kind = 0; node && kind < CLAIM_KIND_MAX_; kind++) {
+                int64_t number = ch_stat_read(node->account, CLAIM_STAT_NUMBER(kind), 1);
+                json_object *figures = number > 0 ? json_object_new_object() : NULL;
+
+                if (!figures)
+                        continue;
+                add_number(figures, "number", (uint64_t)number);
+                add_number(figures, "bytes",
+                           (uint64_t)ch_stat_read(node->account, CLAIM_STAT_BYTES(kind), 1));
+                json_object_object_add(object, claim_kind_to_string(kind), figures);
+        }
+        pthread_mutex_unlock(&claims->lock);
+        *ret = object;
+        return 0;
+}
+
 static json_object *short_row(const char *group, uint64_t bytes)
 {
         json_object *row = json_object_new_object();

@@ -32,11 +32,12 @@ struct ClaimNode {
 
 struct ClaimNodes {
         ch_ledger *ledger;
+        ch_slot *slot; /* for statistics; whoever has the caller's lock uses it */
         uint64_t page_bytes;
         ClaimNode *machine;
 };
 
-int claim_nodes_init(ClaimNodes *nodes);
+int claim_nodes_init(ClaimNodes *nodes, uint32_t n_kinds); /* of statistics */
 void claim_nodes_done(ClaimNodes *nodes); /* with nothing charged any more */
 
 /* NULL: none, or out of memory. "" is the machine. */

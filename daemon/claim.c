@@ -41,7 +41,7 @@ int claims_new(const ClaimsOptions *options, Claims **ret)
                 return -ENOMEM;
         claims->options = *options;
         claims->next_id = 1;
-        r = claim_nodes_init(&claims->nodes);
+        r = claim_nodes_init(&claims->nodes, CLAIM_STATS);
         if (r < 0) {
                 free(claims);
                 return r;
@@ -134,6 +134,24 @@ static int is_partial(const Claim *claim)
         return claim->kind != CLAIM_GROUP && (claim->n_inside > 0 || claim->told_done > 0);
 }
 
+void claim_count(Claims *claims, Claim *claim, int is_there)
+{
+        uint32_t number = CLAIM_STAT_NUMBER(claim->kind), bytes = CLAIM_STAT_BYTES(claim->kind);
+        int64_t *counted = claim->counted;
+        ch_slot *slot = claims->nodes.slot;
+
+        ch_stat_update(slot, &claim->item, number, is_there - counted[number], &counted[number]);
+        ch_stat_update(slot, &claim->item, bytes,
+                       (is_there ? (int64_t)claim->bytes : 0) - counted[bytes], &counted[bytes]);
+}
+
+void claim_set_kind(Claims *claims, Claim *claim, ClaimKind kind)
+{
+        claim_count(claims, claim, 0);
+        claim->kind = kind;
+        claim_count(claims, claim, 1);
+}
+
 int claim_link(Claims *claims, Claim *claim)
 {
         if (hash_get(&claims->by_id, claim->id))
@@ -144,6 +162,8 @@ int claim_link(Claims *claims, Claim *claim)
         *(claims->last ? &claims->last->next : &claims->first) = claim;
         claims->last = claim;
         claims->n_partial += is_partial(claim);
+        ch_item_init(&claim->item, claim->node->account);
+        claim_count(claims, claim, 1);
         if (claim->id >= claims->next_id)
                 claims->next_id = claim->id + 1;
         return 0;
@@ -192,6 +212,7 @@ int claims_pop_change(Claims *claims, ClaimChange *ret)
 
 void claim_end(Claims *claims, Claim *claim)
 {
+        claim_count(claims, claim, 0); /* first: the charge keeps what it is counted on */
         if (claim->bucket)
                 claim_node_uncharge(claim->bucket, claim->bytes);
         claims->n_partial -= is_partial(claim);
@@ -376,7 +397,7 @@ int claims_give_to_job(Claims *claims, uint64_t id, uint32_t job)
         int r = claim ? 0 : -ENOENT;
 
         if (claim) {
-                claim->kind = CLAIM_JOB;
+                claim_set_kind(claims, claim, CLAIM_JOB);
                 claim->job = job;
                 claim->dev = claim->ino = 0;
         }

@@ -129,6 +129,8 @@ void claims_act_with(uint64_t lease, uint64_t own);
 
 /* Rows of ListClaims: an array. `group` may be NULL, else those in it and below. Reads files. */
 int claims_list(Claims *claims, const char *group, struct json_object **ret);
+/* {lease: {number, bytes}, …}: of each kind that there is at the group and below; "" is the machine. */
+int claims_stats_to_json(Claims *claims, const char *group, struct json_object **ret);
 /* {group, bytes} of each claim of a group, {group, bytes, job} of each job, {group, bytes, claim, kind} of the rest: appended. */
 int claims_append_json(Claims *claims, struct json_object *array);
 

@@ -56,6 +56,8 @@ int status_to_json(Manager *manager, json_object **ret)
         claims = json_object_new_array();
         if (claims && claims_append_json(manager->claims, claims) >= 0)
                 json_object_object_add(status, "claims", claims);
+        if (claims_stats_to_json(manager->claims, "", &claims) >= 0)
+                json_object_object_add(status, "claimed", claims);
         if (pools_to_json(&manager->conf->pools, manager->groups, &pools) >= 0)
                 json_object_object_add(status, "pools", pools);
         if (ownership_to_json(manager->ownership, &ownership) >= 0)
