@@ -127,11 +127,13 @@ static int rooms_of_group(ch_plan *plan, const char *path, int dir_fd)
         Room room = { .needed_bytes = room_needed_bytes(plan, path) };
         int r;
 
-        if (room.needed_bytes == 0 ||
-            group_file_u64(dir_fd, "memory.current", &room.current_bytes) < 0)
+        if (room.needed_bytes == 0 || faccessat(dir_fd, "memory.current", F_OK, 0) < 0)
                 return 0;
+        /* first: what others use of their claims meanwhile counts twice rather than not at all */
         if (claimed)
                 room.claimed_bytes = claimed(path, plan->options.claimed_userdata);
+        if (group_file_u64(dir_fd, "memory.current", &room.current_bytes) < 0)
+                return 0;
         for (size_t i = 0; i < ELEMENTSOF(limit_files); i++) {
                 room.limit = limit_files[i];
                 if (group_file_u64(dir_fd, room.limit, &room.limit_bytes) < 0)
