@@ -75,6 +75,7 @@ void claim_end(Claims *claims, Claim *claim);  /* uncharged, freed; told if it w
 Claim *claim_free(Claim *claim);
 /* What of a claim that is not a group's counts at the node: it is there or below. */
 uint64_t claim_open_at(const Claim *claim, const ClaimNode *node, int exact);
+const ClaimActor *claims_get_actor(void); /* this thread's */
 /* Figures at a node. `exact`: less what groups use of theirs. */
 uint64_t claims_discount(const Claims *claims, const ClaimNode *node, int exact,
                          const ClaimActor *actor);

@@ -144,6 +144,7 @@ typedef struct Trial {
         Claims *claims;
         const Grant *grant;
         const Levels *levels;
+        const ClaimActor *who; /* whose room does not stand in the way; NULL: nobody's */
         int exact;
         ClaimNode *node, *existing; /* of the group; the nearest that was there before */
         Claim *claim;               /* NULL: the group's own one */
@@ -161,7 +162,7 @@ static void note_before(Trial *trial)
                 Level *level = &trial->levels->items[i];
                 const ClaimNode *node = claim_node_find(&trial->claims->nodes, level->path);
 
-                level->before = node ? claims_sum(trial->claims, node, trial->exact, NULL) : 0;
+                level->before = node ? claims_sum(trial->claims, node, trial->exact, trial->who) : 0;
         }
 }
 
@@ -176,7 +177,7 @@ static void set_limits(const Trial *trial)
                 if (trial->exact && level->before > allowed)
                         allowed = level->before;
                 allowed = add_u64(allowed,
-                                  claims_discount(trial->claims, node, trial->exact, NULL));
+                                  claims_discount(trial->claims, node, trial->exact, trial->who));
                 claim_node_set_max(&trial->claims->nodes, node, allowed);
         }
 }
@@ -190,7 +191,7 @@ static void note_refusal(const Trial *trial, const ClaimNode *refused, uint64_t 
         for (size_t i = 0; i < trial->levels->n; i++)
                 if (streq(trial->levels->items[i].path, refused->path))
                         ret->level = &trial->levels->items[i];
-        ret->wanted = sub_u64(sum, claims_discount(trial->claims, refused, trial->exact, NULL));
+        ret->wanted = sub_u64(sum, claims_discount(trial->claims, refused, trial->exact, trial->who));
         ret->own = trial->claim ? claim_open_at(trial->claim, refused, trial->exact)
                                 : sub_u64(trial->grant->bytes,
                                           trial->exact ? trial->grant->used : 0);
@@ -290,7 +291,11 @@ static int check_user(const Claims *claims, const Grant *grant, ch_error **err)
 /* The id of the claim, 0 for a group's; -ENOSPC with the refusal. */
 static int decide(Claims *claims, Grant *grant, const Levels *levels, int exact, Refusal *ret)
 {
-        Trial trial = { .claims = claims, .grant = grant, .levels = levels, .exact = exact };
+        Trial trial = { .claims = claims,
+                        .grant = grant,
+                        .levels = levels,
+                        .who = grant->request ? claims_get_actor() : NULL,
+                        .exact = exact };
         int r;
 
         claims_drop_stale(claims, grant->path, grant->group_id);

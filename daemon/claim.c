@@ -241,6 +241,11 @@ uint64_t claim_open_at(const Claim *claim, const ClaimNode *node, int exact)
         return sub_u64(claim->bytes, paid);
 }
 
+const ClaimActor *claims_get_actor(void)
+{
+        return &actor;
+}
+
 static int may_use(const ClaimActor *who, const Claim *claim)
 {
         return who && (claim->id == who->lease || claim->id == who->own ||

@@ -267,8 +267,13 @@ static int claim_room(Placement *placement, const char *group, const ch_plan *pl
                 return 0;
         if (plan)
                 r = list_inside(plan, &inside, &claim.n_inside);
+        if (r < 0)
+                return r;
         claim.inside = inside;
-        return r < 0 ? r : claims_reserve(placement->claims, &claim, &placement->claim, err);
+        claims_act_for(group);
+        r = claims_reserve(placement->claims, &claim, &placement->claim, err);
+        claims_act_for(NULL);
+        return r;
 }
 
 /* 0 it is the caller's; < 0 and the error is about the candidate, or about all of it. */

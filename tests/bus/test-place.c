@@ -232,6 +232,27 @@ static void test_lease(void **state)
         assert_string_equal(text_of(dry, "chosen"), "/ci/a");
 }
 
+/* What was claimed for a group is there for what is placed in it, and for nobody else. */
+static void test_own_claim(void **state)
+{
+        _cleanup_(reply_freep) sd_bus_message *dry = NULL, *m = NULL;
+        Env *env = *state;
+
+        add_groups(env);
+        start(env, pools);
+        sd_bus_message_unref(env_call(env, "CreateGroup", "sa{sv}a{sv}", "/ci/b", 0, 2, "claim",
+                                      "t", 8 * MIB, "exist_ok", "b", 1));
+        dry = env_call(env, "Place", "a{sv}", 3, "candidates", "as", 1, "/ci/b", "bytes", "t",
+                       6 * MIB, "dry_run", "b", 1);
+        assert_string_equal(text_of(dry, "chosen"), "/ci/b");
+        m = env_call(env, "Place", "a{sv}", 2, "candidates", "as", 1, "/ci/b", "bytes", "t",
+                     6 * MIB);
+        assert_string_equal(text_of(m, "chosen"), "/ci/b");
+        /* but once */
+        env_call_fails(env, "NoRoom", "/ci/b", "Place", "a{sv}", 2, "candidates", "as", 1, "/ci/b",
+                       "bytes", "t", 6 * MIB);
+}
+
 static void test_refused(void **state)
 {
         Env *env = *state;
@@ -468,6 +489,7 @@ static void test_real(void **state)
 const struct CMUnitTest place_tests[] = {
         cmocka_unit_test_setup_teardown(test_dry_run, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_lease, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(test_own_claim, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_refused, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_rights, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_many_at_once, env_setup, env_teardown),
