@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +42,16 @@ uint64_t lease_until(uint64_t usec)
         return usec > UINT64_MAX - now ? UINT64_MAX : now + usec;
 }
 
-/* Does the standard input go on? */
+/* A pipe or a socket that ends is somebody who is done; a terminal, a file and /dev/null say
+ * nothing. */
+static int input_may_end(void)
+{
+        struct stat st;
+
+        return fstat(STDIN_FILENO, &st) >= 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+/* Does it go on? What comes is read away. */
 static int input_goes_on(const struct pollfd *input)
 {
         char buffer[4096];
@@ -54,8 +64,9 @@ static int input_goes_on(const struct pollfd *input)
 void lease_hold(uint64_t until_usec)
 {
         struct pollfd fds[] = {
-                {.fd = -EBADF,                                        .events = POLLIN},
-                { .fd = until_usec == UINT64_MAX ? STDIN_FILENO : -1, .events = POLLIN},
+                {.fd = -EBADF,                                                           .events = POLLIN},
+                { .fd = until_usec == UINT64_MAX && input_may_end() ? STDIN_FILENO : -1,
+                 .events = POLLIN                                                                        },
         };
         sigset_t set;
 
