@@ -58,10 +58,9 @@ static Mm *find_shared(const ch_registry *registry, const Process *parent, pid_t
 
         if (own && is_shared(registry, own, pid))
                 return own;
-        if (own && own->key == key)
-                return NULL;
+        /* also where the parent's has the same key: who forks without exec hands it on to all */
         for (Mm *mm = mm_find_key(registry, key); mm && n < KEY_TRIES; mm = mm->key_next, n++)
-                if (is_shared(registry, mm, pid))
+                if (mm != own && is_shared(registry, mm, pid))
                         return mm;
         return NULL;
 }
