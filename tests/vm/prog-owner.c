@@ -15,7 +15,8 @@
 
 #include "prog-owner.h"
 
-#define MAX_WORDS 8
+#define MAX_WORDS    8
+#define STEP_SECONDS 180
 
 typedef struct Actor {
         pid_t pid, tid;
@@ -406,6 +407,14 @@ static const Verb verbs[] = {
         { "changed", play_changed },
 };
 
+/* An actor that does not answer: says which step it was. */
+static void on_alarm(int signum)
+{
+        (void)!write(STDERR_FILENO, step, strlen(step));
+        (void)!write(STDERR_FILENO, ": no answer\n", 12);
+        _exit(2);
+}
+
 static void play_line(char *line)
 {
         Words words = { 0 };
@@ -421,6 +430,7 @@ static void play_line(char *line)
         if (words.n == 0)
                 return;
         verb = next(&words);
+        (void)alarm(STEP_SECONDS);
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, verb)) {
                         verbs[i].play(&words);
@@ -455,6 +465,7 @@ int main(int argc, char **argv)
                 (void)fprintf(stderr, "usage: prog-owner [--bus] SCRIPT\n");
                 return 2;
         }
+        (void)signal(SIGALRM, on_alarm);
         groups_make();
         if (with_bus)
                 bus_open();
