@@ -38,6 +38,9 @@ int tree_check_writable(const ch_tree *tree, const char *path, ch_error **err);
 int group_is_gone(const ch_tree *tree, int fd);
 int error_gone(ch_error **err, const char *path);
 
+/* Where in the tree the group is that the text of /proc/PID/cgroup names; cuts the text. As ch_tree_path_of_pid(). */
+int tree_path_in_text(const ch_tree *tree, pid_t pid, char *text, const char **ret, ch_error **err);
+
 /* Words of a one-line file such as cgroup.controllers. */
 int words_contain(const char *words, const char *word);
 /* A file of the group at `path` (opened for the purpose); caller frees. */

@@ -80,6 +80,30 @@ static uint64_t key_of(const ProcStat *stat)
         return hash_mix(stat->start_stack + hash_mix(stat->start_code + hash_mix(stat->end_code)));
 }
 
+/* One read: it is done for each fork. Longer texts, of hosts with many hierarchies or very long paths, go the other way. */
+static int read_path(const ProcSource *source, pid_t pid, char **ret)
+{
+        char file[PROC_PATH_MAX], text[2048];
+        const char *path;
+        ssize_t n;
+        int r, fd = openat(source->proc_fd, proc_path(file, pid, "/cgroup"), O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return errno == ENOENT ? -ESRCH : -errno;
+        n = read(fd, text, sizeof(text));
+        (void)close(fd);
+        if (n <= 0)
+                return -ESRCH;
+        if (n == (ssize_t)sizeof(text))
+                return ch_tree_path_of_pid(source->tree, pid, ret, NULL);
+        text[n] = '\0';
+        r = tree_path_in_text(source->tree, pid, text, &path, NULL);
+        if (r < 0)
+                return r;
+        *ret = strdup(path);
+        return *ret ? 0 : -ENOMEM;
+}
+
 /* Where its group is, unless it is outside of the tree, which is no error. */
 static int read_group(const ProcSource *source, pid_t pid, ch_process_facts *facts)
 {
@@ -89,7 +113,7 @@ static int read_group(const ProcSource *source, pid_t pid, ch_process_facts *fac
 
         if (!source->tree)
                 return 0;
-        r = ch_tree_path_of_pid(source->tree, pid, &path, NULL);
+        r = read_path(source, pid, &path);
         if (r == -ENOMEM || r == -ESRCH)
                 return r;
         /* ENOENT: it has been moved since, and the group was removed; the next event or resync will see */

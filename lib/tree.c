@@ -384,24 +384,13 @@ static int is_deleted(const char *path)
         return length >= sizeof(mark) - 1 && streq(path + length - (sizeof(mark) - 1), mark);
 }
 
-_public_ int ch_tree_path_of_pid(ch_tree *tree, pid_t pid, char **ret, ch_error **err)
+int tree_path_in_text(const ch_tree *tree, pid_t pid, char *text, const char **ret, ch_error **err)
 {
-        _cleanup_(freep) char *text = NULL;
         size_t length = strlen(tree->proc_prefix);
-        char file[64];
-        char *path;
-        int r;
+        char *path = find_unified_line(text);
 
-        snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
-        r = read_file_at(AT_FDCWD, file, FILE_MAX_BYTES, &text, NULL);
-        if (r == -ENOENT || r == -ESRCH)
-                return error_set(err, CH_ERROR_NO_SUCH_PROCESS, ESRCH, NULL,
-                                 "no process has pid %d", (int)pid);
-        if (r < 0)
-                return error_errno(err, -r, file, "read");
-        path = find_unified_line(text);
         if (!path)
-                return error_set(err, CH_ERROR_NOT_SUPPORTED, ENODEV, file,
+                return error_set(err, CH_ERROR_NOT_SUPPORTED, ENODEV, "/proc/PID/cgroup",
                                  "the kernel has no cgroup2 hierarchy: CONFIG_CGROUPS is needed");
         if (strncmp(tree->proc_prefix, "/..", 3) == 0 && !is_ours(path, tree->proc_prefix))
                 return error_set(err, CH_ERROR_FOREIGN, EXDEV, path,
@@ -413,7 +402,28 @@ _public_ int ch_tree_path_of_pid(ch_tree *tree, pid_t pid, char **ret, ch_error 
                                  "process %d is in a group outside %s", (int)pid, tree->root);
         if (is_deleted(path))
                 return error_gone(err, path);
-        *ret = strdup(path[length] ? path + length : "/");
+        *ret = path[length] ? path + length : "/";
+        return 0;
+}
+
+_public_ int ch_tree_path_of_pid(ch_tree *tree, pid_t pid, char **ret, ch_error **err)
+{
+        _cleanup_(freep) char *text = NULL;
+        const char *path;
+        char file[64];
+        int r;
+
+        snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
+        r = read_file_at(AT_FDCWD, file, FILE_MAX_BYTES, &text, NULL);
+        if (r == -ENOENT || r == -ESRCH)
+                return error_set(err, CH_ERROR_NO_SUCH_PROCESS, ESRCH, NULL,
+                                 "no process has pid %d", (int)pid);
+        if (r < 0)
+                return error_errno(err, -r, file, "read");
+        r = tree_path_in_text(tree, pid, text, &path, err);
+        if (r < 0)
+                return r;
+        *ret = strdup(path);
         return *ret ? 0 : error_set(err, CH_ERROR_NO_MEMORY, 0, path, "out of memory");
 }
 

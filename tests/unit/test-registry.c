@@ -700,16 +700,14 @@ static unsigned count_key(const World *world, uint64_t key)
         return n;
 }
 
-/*
- * CLONE_PARENT hides the forking task from the connector. It is found by the key, but for two cases, which the next
- * resync mends: it has the key of its parent and not its mm, or the key is that of many.
- */
+/* CLONE_PARENT hides the forking task from the connector. It is found by the key, but where the key is that of many, which
+ * the next resync mends. */
 static int is_hidden(Fixture *f, pid_t forker)
 {
         const WorldMm *own = world_mm(&f->world, forker);
-        const WorldMm *parent = world_mm(&f->world, f->world.processes[forker].parent);
 
-        return own != parent && (own->key == parent->key || count_key(&f->world, own->key) > KEY_TRIES);
+        return own != world_mm(&f->world, f->world.processes[forker].parent) &&
+               count_key(&f->world, own->key) > KEY_TRIES;
 }
 
 static void random_fork(Fixture *f)
