@@ -255,7 +255,8 @@ static int may_use(const ClaimActor *who, const Claim *claim)
 uint64_t claims_discount(const Claims *claims, const ClaimNode *node, int exact,
                          const ClaimActor *who)
 {
-        uint64_t sum = node->total - group_claims_open(node, exact, who);
+        int differs = exact || (who && who->target);
+        uint64_t sum = differs ? node->total - group_claims_open(node, exact, who) : 0;
         int any = claims->n_partial > 0 || (who && (who->lease || who->own));
 
         for (const Claim *claim = any ? claims->first : NULL; claim; claim = claim->next)

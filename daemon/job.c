@@ -185,7 +185,8 @@ static void run_job(Task *task)
         ch_move_hooks hooks = { .journal = on_journal, .progress = on_progress, .userdata = job };
 
         claims_act_for(job->group);
-        claims_act_with(job->lease, job->claim);
+        /* where the lease covers all of it, jobs that came after the lease are later ones */
+        claims_act_with(job->lease, job->claim ? job->claim : job->lease);
         atomic_store(&job->begun, 1);
         pool_wake(job->jobs->options.pool);
         if (job->record) {

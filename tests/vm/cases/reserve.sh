@@ -79,7 +79,7 @@ cat "$TMPDIR/after"
 emit moved_mib $(($(cg_read /pod/b memory.current) >> 20))
 # 80 MiB and what the program is else
 assert_ge "$(($(cg_read /pod/b memory.current) >> 20))" 70 "MiB charged to /pod/b"
-assert_eq "$(cat "$TMPDIR/after")" "[ ]" "the lease has ended with the move, which finished in full"
+assert_eq "$(cat "$TMPDIR/after")" "[]" "the lease has ended with the move, which finished in full"
 
 note "what is in use counts, and so do claims"
 USED=$(($(cg_read /pod memory.current) >> 20))
