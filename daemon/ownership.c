@@ -14,7 +14,12 @@
 #include "ownership.h"
 #include "util.h"
 
-enum { BATCH = 256 }; /* events between two looks at who else wants the registry */
+enum {
+        BATCH = 256, /* events between two looks at who else wants the registry */
+        /* After a wake-up more is waited for: a wake-up for each event costs more than the event. Who asks does
+         * not wait for it. */
+        GATHER_USEC = 1000,
+};
 
 typedef struct PidList {
         pid_t *items;
@@ -277,8 +282,12 @@ static void *thread_main(void *userdata)
 
                 if (r == BATCH)
                         continue;
-                if (poll(fds, ELEMENTSOF(fds), (int)(left / 1000) + 1) > 0 && fds[1].revents)
+                if (poll(fds, ELEMENTSOF(fds), (int)(left / 1000) + 1) <= 0)
+                        continue;
+                if (fds[1].revents)
                         drain(ownership->thread_fd);
+                else
+                        (void)usleep(GATHER_USEC);
         }
         return NULL;
 }
