@@ -516,6 +516,10 @@ int ownership_to_json(Ownership *ownership, json_object **ret)
                        sizeof(figure));
                 json_object_object_add(object, figure_rows[i].key, json_object_new_uint64(figure));
         }
+        json_object_object_add(object, "events",
+                               json_object_new_uint64(ownership->figures.forks +
+                                                      ownership->figures.execs +
+                                                      ownership->figures.exits));
         json_object_object_add(object, "corrected", json_object_new_uint64(ownership->corrected));
         json_object_object_add(object, "dropped", json_object_new_uint64(ownership->dropped));
         pthread_mutex_unlock(&ownership->box);
