@@ -94,7 +94,8 @@ int place_read_charges(ch_place_report *report, ch_tree *tree, const ch_move_opt
                 return r;
         report->source.resident_bytes = all.charges.resident_bytes;
         for (size_t i = 0; i < report->n; i++) {
-                _cleanup_(plan_done) ch_plan own = { .tree = tree, .set = set, .options = all.options };
+                _cleanup_(plan_done)
+                        ch_plan own = { .tree = tree, .set = set, .options = all.options };
                 uint64_t id = report->candidates[i].memcg_id;
                 int is_own = id && pays(&all, id);
 

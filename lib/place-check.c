@@ -199,9 +199,9 @@ _public_ const char *ch_place_nodes_format(uint64_t nodes, char buffer[CH_PLACE_
                         continue;
                 while (last + 1 < CH_PLACE_NODES && (nodes >> (last + 1) & 1))
                         last++;
-                length += (size_t)snprintf(buffer + length, CH_PLACE_NODES_FORMAT_MAX - length,
-                                           last > i ? "%s%u-%u" : "%s%u", length ? "," : "", i,
-                                           last);
+                length +=
+                        (size_t)snprintf(buffer + length, CH_PLACE_NODES_FORMAT_MAX - length,
+                                         last > i ? "%s%u-%u" : "%s%u", length ? "," : "", i, last);
                 i = last;
         }
         return buffer;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A placement as JSON, for printing and for the bus; the schema is in include/chargehand/place.h. */
+/* A placement as JSON, for printing and for the bus; the schema is in include/chargehand/place.h.
+ */
 
 #include "json-build.h"
 #include "place-report.h"
@@ -72,11 +73,11 @@ static int add_memory(json_object *object, const ch_place_facts *facts)
                 const char *key;
                 uint64_t bytes;
         } rows[] = {
-                { "here_bytes", facts->here_bytes },
-                { "movable_bytes", facts->movable_bytes },
-                { "left_bytes", facts->left_bytes },
-                { "shared_here_bytes", facts->shared_here_bytes },
-                { "shared_apart_bytes", facts->shared_apart_bytes },
+                {"here_bytes",          facts->here_bytes        },
+                { "movable_bytes",      facts->movable_bytes     },
+                { "left_bytes",         facts->left_bytes        },
+                { "shared_here_bytes",  facts->shared_here_bytes },
+                { "shared_apart_bytes", facts->shared_apart_bytes},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -85,7 +86,8 @@ static int add_memory(json_object *object, const ch_place_facts *facts)
         return 0;
 }
 
-static int add_candidate(json_object *array, const ch_place_score *score, const ch_place_facts *facts)
+static int add_candidate(json_object *array, const ch_place_score *score,
+                         const ch_place_facts *facts)
 {
         json_object *object = json_append_object(array);
 
@@ -93,9 +95,8 @@ static int add_candidate(json_object *array, const ch_place_score *score, const 
             json_add_bool(object, "fits", score->fits) < 0 ||
             json_add_u64(object, "score", score->score) < 0 ||
             add_by_term(object, "terms", score->terms) < 0 ||
-            json_add_string(object, "reason", score->reason) < 0 ||
-            add_room(object, score) < 0 || add_memory(object, facts) < 0 ||
-            add_pressure(object, facts) < 0 ||
+            json_add_string(object, "reason", score->reason) < 0 || add_room(object, score) < 0 ||
+            add_memory(object, facts) < 0 || add_pressure(object, facts) < 0 ||
             json_add_limit(object, "cpus_milli",
                            facts->cpus_milli == UINT32_MAX ? UINT64_MAX : facts->cpus_milli) < 0)
                 return -ENOMEM;

@@ -31,7 +31,8 @@ static int add_node(ch_place_report *report, const char *path)
                           sizeof(*report->nodes)) < 0)
                 return -ENOMEM;
         node = &report->nodes[report->n_nodes];
-        *node = (PlaceNode){ .path = strdup(path), .level.limit_bytes = UINT64_MAX,
+        *node = (PlaceNode){ .path = strdup(path),
+                             .level.limit_bytes = UINT64_MAX,
                              .cpus_milli = UINT32_MAX };
         if (!node->path)
                 return -ENOMEM;
@@ -105,8 +106,8 @@ int cpu_max_parse(const char *text, uint32_t *ret)
                 *ret = UINT32_MAX;
                 return 0;
         }
-        if (parse_u64(text, &quota, &end) < 0 || *end != ' ' || parse_u64(end + 1, &period, NULL) < 0 ||
-            period == 0 || quota > UINT64_MAX / 1000)
+        if (parse_u64(text, &quota, &end) < 0 || *end != ' ' ||
+            parse_u64(end + 1, &period, NULL) < 0 || period == 0 || quota > UINT64_MAX / 1000)
                 return -EINVAL;
         *ret = (uint32_t)min_u64(quota * 1000 / period, UINT32_MAX - 1);
         return 0;
@@ -123,7 +124,8 @@ int meminfo_parse(const char *text, uint64_t *ret_total, uint64_t *ret_used)
                 if (!at)
                         return -EINVAL;
                 at += strlen(keys[i]);
-                if (parse_u64(at + strspn(at, " "), &kib[i], &end) < 0 || kib[i] > UINT64_MAX / 1024)
+                if (parse_u64(at + strspn(at, " "), &kib[i], &end) < 0 ||
+                    kib[i] > UINT64_MAX / 1024)
                         return -EINVAL;
         }
         *ret_total = kib[0] * 1024;
@@ -207,7 +209,8 @@ static void read_machine(ch_place_report *report)
         _cleanup_(freep) char *text = NULL;
         long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-        report->machine = (ch_place_level){ .path = CH_PLACE_MACHINE, .limit = "memory",
+        report->machine = (ch_place_level){ .path = CH_PLACE_MACHINE,
+                                            .limit = "memory",
                                             .limit_bytes = UINT64_MAX };
         report->machine_cpus_milli = 1000 * (uint32_t)(cpus > 0 ? cpus : 1);
         if (read_file_at(AT_FDCWD, "/proc/meminfo", 64 << 10, &text, NULL) < 0)
@@ -216,8 +219,8 @@ static void read_machine(ch_place_report *report)
                 report->machine.limit_bytes = UINT64_MAX;
 }
 
-/* Levels without a limit are left out, but claims are asked for at each: what is set aside may depend
- * on who asks, so that is asked anew from each candidate on. */
+/* Levels without a limit are left out, but claims are asked for at each: what is set aside may
+ * depend on who asks, so that is asked anew from each candidate on. */
 static int fill_candidate(ch_place_report *report, size_t i, ch_place_claimed_func claimed,
                           void *userdata)
 {

@@ -172,6 +172,18 @@ static void report_freep(ch_place_report **report)
         (void)ch_place_report_free(*report);
 }
 
+static ch_place_report *report_new(size_t n)
+{
+        ch_place_report *report = calloc(1, sizeof(*report));
+
+        if (!report)
+                return NULL;
+        report->n = n;
+        report->facts = calloc(n, sizeof(*report->facts));
+        report->candidates = calloc(n, sizeof(*report->candidates));
+        return report->facts && report->candidates ? report : ch_place_report_free(report);
+}
+
 _public_ int ch_place_read(ch_tree *tree, const ch_place_request *request, ch_procset *set,
                            const char *const *groups, size_t n, ch_place_claimed_func claimed,
                            void *userdata, ch_place_report **ret, ch_error **err)
@@ -182,14 +194,9 @@ _public_ int ch_place_read(ch_tree *tree, const ch_place_request *request, ch_pr
         r = ch_place_check_candidates(groups, n, err);
         if (r < 0)
                 return r;
-        report = calloc(1, sizeof(*report));
+        report = report_new(n);
         if (!report)
                 return error_errno(err, ENOMEM, NULL, "placing");
-        report->facts = calloc(n, sizeof(*report->facts));
-        report->candidates = calloc(n, sizeof(*report->candidates));
-        if (!report->facts || !report->candidates)
-                return error_errno(err, ENOMEM, NULL, "placing");
-        report->n = n;
         r = place_read_levels(report, tree, groups, n, claimed, userdata, err);
         if (r >= 0)
                 r = gather(report, tree, request, set, err);

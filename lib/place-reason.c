@@ -10,7 +10,8 @@
 enum {
         PATH_SHOWN_BYTES = 64, /* of a longer path the end, which tells it from its siblings */
         PRESSURE_TOLD_PERMYRIAD = 100,
-        SHARE_TOLD_PERMYRIAD = 5000, /* what is left of another limit, below which it is worth a word */
+        SHARE_TOLD_PERMYRIAD =
+                5000, /* what is left of another limit, below which it is worth a word */
 };
 
 typedef struct Sentence {
@@ -76,14 +77,14 @@ static void say_level(Sentence *s, const ch_place_level *level)
             level->limit && *level->limit ? level->limit : "limit",
             ch_format_bytes(level->limit_bytes, limit), ch_format_bytes(level->used_bytes, used),
             has_cache ? ", of it " : "",
-            has_cache ? ch_format_bytes(level->cache_bytes, cache) : "",
-            has_cache ? " cache" : "", level->claimed_bytes ? ", claimed " : "",
+            has_cache ? ch_format_bytes(level->cache_bytes, cache) : "", has_cache ? " cache" : "",
+            level->claimed_bytes ? ", claimed " : "",
             level->claimed_bytes ? ch_format_bytes(level->claimed_bytes, claimed) : "");
 }
 
 static void say_at(Sentence *s, const ch_place_level *level)
 {
-        ShortPath path;
+        ShortPath path = { "" };
 
         if (level->path)
                 say(s, " at %s", shorten(level->path, &path));
@@ -105,19 +106,17 @@ static void say_lack(Sentence *s, const ch_place_facts *facts, const ch_place_sc
 static void say_room(Sentence *s, const PlaceRoom *room, const ch_place_score *score)
 {
         char left[CH_FORMAT_MAX];
-        ShortPath path;
+        ShortPath path = { "" };
 
         if (score->level.limit_bytes == UINT64_MAX) {
                 say(s, "fits: there is no limit above it");
                 return;
         }
-        say(s, "fits: %s free after it",
-            ch_format_bytes(room->left_bytes, left));
+        say(s, "fits: %s free after it", ch_format_bytes(room->left_bytes, left));
         say_at(s, &score->level);
         if (room->tightest && room->level.path && room->left_permyriad < SHARE_TOLD_PERMYRIAD &&
             !streq(room->tightest, room->level.path))
-                say(s, ", %u %% of %s", room->left_permyriad / 100,
-                    shorten(room->tightest, &path));
+                say(s, ", %u %% of %s", room->left_permyriad / 100, shorten(room->tightest, &path));
 }
 
 static void say_pressure(Sentence *s, const ch_place_facts *facts)
@@ -140,9 +139,9 @@ static void say_memory(Sentence *s, const ch_place_source *source, const ch_plac
                 const char *before, *after;
                 uint64_t bytes;
         } rows[] = {
-                { "; shares ", " with processes there", facts->shared_here_bytes },
-                { "; ", " would be shared with other groups", facts->shared_apart_bytes },
-                { "; leaves ", " on other accounts", facts->left_bytes },
+                {"; shares ",  " with processes there",              facts->shared_here_bytes },
+                { "; ",        " would be shared with other groups", facts->shared_apart_bytes},
+                { "; leaves ", " on other accounts",                 facts->left_bytes        },
         };
         char bytes[CH_FORMAT_MAX];
 

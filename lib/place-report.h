@@ -2,7 +2,8 @@
 #ifndef CH_PLACE_REPORT_H
 #define CH_PLACE_REPORT_H
 
-/* What was read of the kernel for a placement, shared by place-read.c and the files that read one kind of fact each. */
+/* What was read of the kernel for a placement, shared by place-read.c and the files that read one
+ * kind of fact each. */
 
 #include <chargehand/place.h>
 
@@ -34,13 +35,15 @@ struct ch_place_report {
         uint32_t machine_cpus_milli;
 };
 
-/* Limits, CPUs and nodes of all candidates and their ancestors. Candidates that are not there keep errnum in their node. */
+/* Limits, CPUs and nodes of all candidates and their ancestors. Candidates that are not there keep
+ * errnum in their node. */
 int place_read_levels(ch_place_report *report, ch_tree *tree, const char *const *groups, size_t n,
                       ch_place_claimed_func claimed, void *userdata, ch_error **err);
 const PlaceNode *place_find_node(const ch_place_report *report, const char *path);
-/* What the set has charged, what of it would come along to each candidate, and what would be left. */
-int place_read_charges(ch_place_report *report, ch_tree *tree, const ch_move_options *options, ch_procset *set,
-                       ch_error **err);
+/* What the set has charged, what of it would come along to each candidate, and what would be left.
+ */
+int place_read_charges(ch_place_report *report, ch_tree *tree, const ch_move_options *options,
+                       ch_procset *set, ch_error **err);
 /* What the set shares with others, and where that is charged. */
 int place_read_shared(ch_place_report *report, ch_tree *tree, ch_procset *set, ch_error **err);
 /* On which NUMA nodes the set's pages are. */

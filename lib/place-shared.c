@@ -11,7 +11,8 @@
 enum {
         CHUNK_BITS = 15,
         CHUNK_PAGES = 1 << CHUNK_BITS,
-        COUNT_MAX = 0x7fff, /* mappings of one page within the set that are counted */
+        COUNT_MAX = 0x3fff,   /* mappings of one page within the set that are counted */
+        COUNT_WORTH = 0x4000, /* not only program text: to share it is a reason to be together */
         COUNT_SHMEM = 0x8000,
         OWNERS_MAX = 0xffff,
 };
@@ -26,8 +27,9 @@ typedef struct Chunk {
 /* A group that pays for something that is shared. */
 typedef struct Owner {
         uint64_t id;
-        int has_member; /* a process of the set is in it */
-        uint64_t shared_bytes;
+        int has_member;        /* a process of the set is in it */
+        uint64_t shared_bytes; /* with processes outside of the set */
+        uint64_t twice_bytes;  /* mappings within the set beyond the first of each page */
 } Owner;
 
 typedef struct SharedScan {
@@ -35,7 +37,9 @@ typedef struct SharedScan {
         size_t n_chunks, n_chunks_allocated;
         Owner *owners;
         size_t n_owners, n_owners_allocated;
-        int is_private; /* the mapping that is being read: pages of it that are mapped once are its own */
+        /* of the mapping that is being read */
+        int is_private; /* pages that are mapped once are its own */
+        int is_text;
 } SharedScan;
 
 static void scan_done(SharedScan *scan)
@@ -130,8 +134,8 @@ static int add_pages(SharedScan *scan, const PageRun *run, size_t owner)
 
                         if ((*count & COUNT_MAX) < COUNT_MAX)
                                 (*count)++;
-                        if (run->kind == CH_KIND_SHMEM)
-                                *count |= COUNT_SHMEM;
+                        *count |= (uint16_t)((scan->is_text ? 0 : COUNT_WORTH) |
+                                             (run->kind == CH_KIND_SHMEM ? COUNT_SHMEM : 0));
                         chunk->owners[pfn & (CHUNK_PAGES - 1)] = (uint16_t)owner;
                 }
         }
@@ -153,18 +157,27 @@ static int on_run(const PageRun *run, void *userdata)
         return r < 0 ? r : add_pages(scan, run, owner);
 }
 
+static int is_mapped_shared(const Mapping *m)
+{
+        return !!(m->flags & (MAPPING_SHARED | MAPPING_SHMEM));
+}
+
 /* Program text and libraries are mapped privately by nearly everybody: they are page cache, which
  * belongs to nobody for long, and no reason to be together. */
+static int is_text(const Mapping *m)
+{
+        return (m->flags & MAPPING_FILE) && !is_mapped_shared(m);
+}
+
 static int is_of_interest(const Mapping *m)
 {
         if (m->flags & (MAPPING_VDSO | MAPPING_SPECIAL | MAPPING_HUGETLB) || m->rss_bytes == 0)
                 return 0;
-        if (m->flags & (MAPPING_SHARED | MAPPING_SHMEM))
-                return 1;
-        return !(m->flags & MAPPING_FILE) && m->shared_bytes > 0;
+        return is_mapped_shared(m) || m->shared_bytes > 0;
 }
 
-static int scan_pages(SharedScan *scan, pid_t pid, const Mapping *mappings, size_t n, ch_error **err)
+static int scan_pages(SharedScan *scan, pid_t pid, const Mapping *mappings, size_t n,
+                      ch_error **err)
 {
         PageReader *reader = NULL;
         int r = 0;
@@ -180,7 +193,8 @@ static int scan_pages(SharedScan *scan, pid_t pid, const Mapping *mappings, size
                                 break;
                         pagereader_want_pfns(reader, PFNS_ALL);
                 }
-                scan->is_private = !(m->flags & (MAPPING_SHARED | MAPPING_SHMEM));
+                scan->is_private = !is_mapped_shared(m);
+                scan->is_text = is_text(m);
                 r = pagereader_walk(reader, m, m->start, m->end, on_run, scan, err);
         }
         (void)pagereader_free(reader);
@@ -188,8 +202,8 @@ static int scan_pages(SharedScan *scan, pid_t pid, const Mapping *mappings, size
 }
 
 /* All of an address space that somebody outside has as well is shared with the group he is in. */
-static int add_whole(SharedScan *scan, const ch_tree *tree, const ch_mm *mm, const Mapping *mappings,
-                     size_t n)
+static int add_whole(SharedScan *scan, const ch_tree *tree, const ch_mm *mm,
+                     const Mapping *mappings, size_t n)
 {
         uint64_t id = CH_GROUP_ID_NONE, bytes = 0;
         size_t owner;
@@ -197,9 +211,8 @@ static int add_whole(SharedScan *scan, const ch_tree *tree, const ch_mm *mm, con
 
         for (size_t i = 0; i < n; i++) {
                 const Mapping *m = &mappings[i];
-                int is_text = (m->flags & MAPPING_FILE) && !(m->flags & (MAPPING_SHARED | MAPPING_SHMEM));
 
-                bytes += is_text ? m->anon_bytes : m->rss_bytes;
+                bytes += is_text(m) ? m->anon_bytes : m->rss_bytes;
         }
         (void)memcg_of_pid(tree, mm->outside_pid, &id);
         r = find_owner(scan, id, &owner);
@@ -229,46 +242,88 @@ static int scan_mm(SharedScan *scan, const ch_tree *tree, const ch_mm *mm, ch_er
 }
 
 /* Mapped more often than by the set; or shared memory that a group none of us is in has made. */
-static int is_shared(const SharedScan *scan, uint16_t count, uint64_t n_mapped, uint16_t owner)
+static int is_shared(uint16_t count, uint64_t n_mapped, const Owner *owner)
 {
-        if (count == 0)
+        if (!(count & COUNT_WORTH))
                 return 0;
-        return n_mapped > (count & COUNT_MAX) ||
-               ((count & COUNT_SHMEM) && !scan->owners[owner].has_member);
+        return n_mapped > (count & COUNT_MAX) || ((count & COUNT_SHMEM) && !owner->has_member);
 }
 
-static int resolve(SharedScan *scan, ch_error **err)
+static void resolve_page(uint16_t count, uint64_t n_mapped, Owner *owner)
 {
-        _cleanup_(closep) int fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
-        _cleanup_(freep) uint64_t *mapped = calloc(CHUNK_PAGES, sizeof(*mapped));
+        unsigned n_inside = count & COUNT_MAX;
 
+        if (is_shared(count, n_mapped, owner))
+                owner->shared_bytes += 4096;
+        if (n_inside > 1)
+                owner->twice_bytes += (n_inside - 1) * UINT64_C(4096);
+}
+
+static int resolve_chunk(SharedScan *scan, const Chunk *chunk, int fd, uint64_t *mapped)
+{
+        size_t size = CHUNK_PAGES * sizeof(*mapped);
+        ssize_t got = pread(fd, mapped, size, (off_t)(chunk->number * size));
+
+        if (got < 0)
+                return -errno;
+        for (size_t k = 0; k < (size_t)got / sizeof(*mapped); k++)
+                if (chunk->counts[k])
+                        resolve_page(chunk->counts[k], mapped[k], &scan->owners[chunk->owners[k]]);
+        return 0;
+}
+
+static int resolve(SharedScan *scan)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        _cleanup_(freep) uint64_t *mapped = NULL;
+
+        fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        mapped = calloc(CHUNK_PAGES, sizeof(*mapped));
         if (!mapped)
                 return -ENOMEM;
-        if (fd < 0)
-                return error_errno(err, errno, "/proc/kpagecount", "open");
         for (size_t i = 0; i < scan->n_chunks_allocated; i++) {
-                const Chunk *chunk = &scan->chunks[i];
-                size_t size = CHUNK_PAGES * sizeof(*mapped);
-                ssize_t got;
+                int r = scan->chunks[i].counts ? resolve_chunk(scan, &scan->chunks[i], fd, mapped)
+                                               : 0;
 
-                if (!chunk->counts)
-                        continue;
-                got = pread(fd, mapped, size, (off_t)(chunk->number * size));
-                if (got < 0)
-                        return error_errno(err, errno, "/proc/kpagecount", "read");
-                for (size_t k = 0; k < (size_t)got / sizeof(*mapped); k++)
-                        if (is_shared(scan, chunk->counts[k], mapped[k], chunk->owners[k]))
-                                scan->owners[chunk->owners[k]].shared_bytes += 4096;
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
 
-static uint64_t shared_by(const SharedScan *scan, uint64_t id)
+static const Owner *owner_by_id(const SharedScan *scan, uint64_t id)
 {
+        static const Owner nobody;
+
         for (size_t i = 0; id && i < scan->n_owners; i++)
                 if (scan->owners[i].id == id)
-                        return scan->owners[i].shared_bytes;
-        return 0;
+                        return &scan->owners[i];
+        return &nobody;
+}
+
+/* The planner's map counts each mapping; who weighs a set of processes wants each page once. Next
+ * to none of those that are mapped several times can be moved, so they are here or left. */
+static void fill_facts(ch_place_report *report, const SharedScan *scan)
+{
+        ch_place_source *source = &report->source;
+        uint64_t twice = 0;
+
+        for (size_t i = 0; i < scan->n_owners; i++) {
+                source->shared_bytes += scan->owners[i].shared_bytes;
+                twice += scan->owners[i].twice_bytes;
+        }
+        source->resident_bytes = sub_u64(source->resident_bytes, twice);
+        for (size_t i = 0; i < report->n; i++) {
+                const Owner *here = owner_by_id(scan, report->candidates[i].memcg_id);
+                ch_place_facts *facts = &report->facts[i];
+
+                facts->shared_here_bytes = here->shared_bytes;
+                facts->shared_apart_bytes = sub_u64(source->shared_bytes, here->shared_bytes);
+                facts->here_bytes = sub_u64(facts->here_bytes, here->twice_bytes);
+                facts->left_bytes = sub_u64(facts->left_bytes, twice - here->twice_bytes);
+        }
 }
 
 int place_read_shared(ch_place_report *report, ch_tree *tree, ch_procset *set, ch_error **err)
@@ -284,17 +339,9 @@ int place_read_shared(ch_place_report *report, ch_tree *tree, ch_procset *set, c
                         return reason ? error_copy(err, reason)
                                       : error_errno(err, r, NULL, "looking for shared memory");
         }
-        r = resolve(&scan, err);
+        r = resolve(&scan);
         if (r < 0)
-                return r;
-        for (size_t i = 0; i < scan.n_owners; i++)
-                report->source.shared_bytes += scan.owners[i].shared_bytes;
-        for (size_t i = 0; i < report->n; i++) {
-                ch_place_facts *facts = &report->facts[i];
-
-                facts->shared_here_bytes = shared_by(&scan, report->candidates[i].memcg_id);
-                facts->shared_apart_bytes =
-                        sub_u64(report->source.shared_bytes, facts->shared_here_bytes);
-        }
+                return error_errno(err, r, "/proc/kpagecount", "reading");
+        fill_facts(report, &scan);
         return 0;
 }

@@ -45,9 +45,10 @@ static uint64_t free_at(const ch_place_level *level, uint64_t used_bytes)
         return sub_u64(sub_u64(level->limit_bytes, used_bytes), level->claimed_bytes);
 }
 
-/* What would be left without the page cache: it is use as well, but the kernel gives it up before it
- * refuses anybody. Which share of the limit that is tells how tight it is. */
-static void enter_easy(const ch_place_level *level, uint64_t needed_bytes, int lacks, PlaceRoom *room)
+/* What would be left without the page cache: it is use as well, but the kernel gives it up before
+ * it refuses anybody. Which share of the limit that is tells how tight it is. */
+static void enter_easy(const ch_place_level *level, uint64_t needed_bytes, int lacks,
+                       PlaceRoom *room)
 {
         uint64_t kept_bytes = sub_u64(level->used_bytes, level->cache_bytes);
         uint64_t easy = lacks ? 0 : sub_u64(free_at(level, kept_bytes), needed_bytes);
@@ -120,7 +121,7 @@ static uint32_t log2_fixed(uint64_t n)
                 bits++;
         fraction = n - (UINT64_C(1) << bits);
         fraction = bits > LEFT_FRACTION ? fraction >> (bits - LEFT_FRACTION)
-                                            : fraction << (LEFT_FRACTION - bits);
+                                        : fraction << (LEFT_FRACTION - bits);
         return (bits << LEFT_FRACTION) + (uint32_t)fraction;
 }
 
@@ -133,10 +134,10 @@ static uint32_t roominess(uint64_t left_bytes)
         return left >= top ? PERMYRIAD : (uint32_t)((uint64_t)left * PERMYRIAD / top);
 }
 
-/* By bytes: by their share of the limit a small empty group would be taken before a large one that has far more, and those
- * who belong together would be parted when it is full. A tenth goes by the share that is left at the next
- * tightest limit: without that all groups would be equal below an ancestor that is fuller than they
- * are. */
+/* By bytes: by their share of the limit a small empty group would be taken before a large one that
+ * has far more, and those who belong together would be parted when it is full. A tenth goes by the
+ * share that is left at the next tightest limit: without that all groups would be equal below an
+ * ancestor that is fuller than they are. */
 static uint32_t headroom(const PlaceRoom *room)
 {
         return roominess(room->easy_left_bytes) * (9u * PERMYRIAD + room->next_permyriad) /
@@ -144,7 +145,8 @@ static uint32_t headroom(const PlaceRoom *room)
 }
 
 /* By the logarithm as well: a share of the limit would make big groups look full, a share of what
- * is free would make small requests look alike. Cache that may go leaves holes that others may fill. */
+ * is free would make small requests look alike. Cache that may go leaves holes that others may
+ * fill. */
 static uint32_t fullness(const PlaceRoom *room)
 {
         return PERMYRIAD - roominess(room->left_bytes);

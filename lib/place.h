@@ -12,9 +12,11 @@ enum {
 
 /* The limits of a candidate taken together. */
 typedef struct PlaceRoom {
-        ch_place_level level; /* where most is lacking, else where least would be left; limit_bytes UINT64_MAX: none */
+        ch_place_level level; /* where most is lacking, else where least would be left; limit_bytes
+                                 UINT64_MAX: none */
         uint64_t free_bytes, needed_bytes, short_bytes, left_bytes; /* there */
-        uint64_t easy_left_bytes; /* the least that would be left anywhere if page cache made room */
+        uint64_t
+                easy_left_bytes; /* the least that would be left anywhere if page cache made room */
         const char *tightest;    /* where the least share of the limit would be left */
         uint32_t left_permyriad; /* that share */
         uint32_t next_permyriad; /* the same of the next tightest; PERMYRIAD without one */
@@ -24,8 +26,9 @@ typedef struct PlaceRoom {
 uint32_t place_share(uint64_t part, uint64_t whole);
 void place_find_room(const ch_place_request *request, const ch_place_facts *facts, PlaceRoom *ret);
 /* One term, 0 to PERMYRIAD. */
-uint32_t place_term(ch_place_term term, const ch_place_request *request, const ch_place_source *source,
-                    const ch_place_facts *facts, const PlaceRoom *room);
+uint32_t place_term(ch_place_term term, const ch_place_request *request,
+                    const ch_place_source *source, const ch_place_facts *facts,
+                    const PlaceRoom *room);
 /* Fills score->reason from the rest of it and the facts. */
 void place_explain(const ch_place_request *request, const ch_place_source *source,
                    const ch_place_facts *facts, const PlaceRoom *room, ch_place_score *score);

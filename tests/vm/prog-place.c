@@ -92,11 +92,15 @@ static void add_claim(Run *run, char *text)
 static void parse(Run *run, int argc, char **argv)
 {
         static const struct option options[] = {
-                { "tree", no_argument, NULL, 't' },         { "pid", required_argument, NULL, 'p' },
-                { "bytes", required_argument, NULL, 'b' },  { "cpus", required_argument, NULL, 'c' },
-                { "nodes", required_argument, NULL, 'n' },  { "policy", required_argument, NULL, 'y' },
-                { "weights", required_argument, NULL, 'w' }, { "claim", required_argument, NULL, 'l' },
-                { NULL, 0, NULL, 0 },
+                {"tree",     no_argument,       NULL, 't'},
+                { "pid",     required_argument, NULL, 'p'},
+                { "bytes",   required_argument, NULL, 'b'},
+                { "cpus",    required_argument, NULL, 'c'},
+                { "nodes",   required_argument, NULL, 'n'},
+                { "policy",  required_argument, NULL, 'y'},
+                { "weights", required_argument, NULL, 'w'},
+                { "claim",   required_argument, NULL, 'l'},
+                { NULL,      0,                 NULL, 0  },
         };
         ch_place_request *request = &run->request;
         ch_error *err = NULL;

@@ -73,6 +73,9 @@ assert_le "$(of /p/a left_bytes)" $((8 * MIB)) "left behind by /p/a"
 # both together share it with nobody
 place 0 --tree --pid "$PID" --policy affinity /p/b /p/c
 assert_le "$(result shared_bytes)" $SLACK "shared by parent and child together"
+# mapped three times, but there once
+assert_close "$(of /p/b left_bytes)" $((49 * MIB)) 5 "left by both, each page once"
+assert_le "$(result resident_bytes)" $((52 * MIB)) "resident, each page once"
 stop_pair
 
 note "an address space belongs with who has it as well"
