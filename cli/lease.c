@@ -63,11 +63,8 @@ static int input_goes_on(const struct pollfd *input)
 
 void lease_hold(uint64_t until_usec)
 {
-        struct pollfd fds[] = {
-                {.fd = -EBADF,                                                           .events = POLLIN},
-                { .fd = until_usec == UINT64_MAX && input_may_end() ? STDIN_FILENO : -1,
-                 .events = POLLIN                                                                        },
-        };
+        int input = until_usec == UINT64_MAX && input_may_end() ? STDIN_FILENO : -1;
+        struct pollfd fds[] = { { .fd = -1, .events = POLLIN }, { .fd = input, .events = POLLIN } };
         sigset_t set;
 
         program_block_signals(&set);

@@ -29,7 +29,7 @@ static void upper(const char *word, char ret[24])
 {
         size_t i = 0;
 
-        for (; word[i] && i < 23; i++)
+        for (; i < 23 && word[i]; i++)
                 ret[i] = (char)toupper((unsigned char)word[i]);
         ret[i] = '\0';
 }

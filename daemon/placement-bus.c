@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Place: read on the loop, chosen and claimed on a worker, handed to a job or a lease on the loop. */
+/* Place: read on the loop, chosen and claimed on a worker, handed to a job or a lease on the loop.
+ */
 
 #include <json-c/json.h>
 
@@ -75,9 +76,10 @@ static int read_bytes(PlaceCall *call, ch_error **err)
         if (has_processes(call))
                 return 0;
         if (!call->has_bytes)
-                return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, NULL,
-                                 "what is to be placed? Processes (pids, pidfds or group), or bytes "
-                                 "that will be needed");
+                return error_set(
+                        err, CH_ERROR_BAD_VALUE, EINVAL, NULL,
+                        "what is to be placed? Processes (pids, pidfds or group), or bytes "
+                        "that will be needed");
         if (call->has_move_keys)
                 return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, NULL,
                                  "tree, policy, backends, max_growth_permyriad, rate_bytes_per_sec "
@@ -288,7 +290,8 @@ static int place_finish(Request *request)
         PlaceCall *call = request->data;
 
         if (!request->message)
-                return 0; /* told that it timed out, or gone: place_call_free() gives the room back */
+                return 0; /* told that it timed out, or gone: place_call_free() gives the room back
+                           */
         if (call->dry_run)
                 return reply(request, call->placement.json, NULL, -EBADF);
         return call->placement.what ? hand_to_job(request, call) : hand_to_lease(request, call);
@@ -316,8 +319,8 @@ int method_place(Request *request)
         call->placement.inside_only = manager->inside_only;
         call->placement.request.bytes = call->bytes;
         call->placement.request.cpus_milli = call->cpus_milli;
-        call->placement.max_claims = manager->conf->claims_per_user *
-                                     (uid_is_master(request->uid) ? 10 : 1);
+        call->placement.max_claims =
+                manager->conf->claims_per_user * (uid_is_master(request->uid) ? 10 : 1);
         call->placement.note = call->note;
         call->placement.dry_run = call->dry_run;
         if (call->dry_run)

@@ -107,6 +107,36 @@ static void test_numbers_with_units(void **state)
         assert_int_equal(parse_usec("infinity", &n), -EINVAL);
 }
 
+static void test_thousandths(void **state)
+{
+        static const struct {
+                const char *text;
+                uint64_t want;
+        } rows[] = {
+                {"2",         2000 },
+                { "1.5",      1500 },
+                { "0.125",    125  },
+                { "1.",       1000 },
+                { "0.12599",  0    }, /* finer than it can be told */
+                { ".5",       0    },
+                { "1.5x",     0    },
+                { "-1",       0    },
+                { "99999999", 0    },
+                { "",         0    },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(parsed_done) Parsed p;
+                int r = parse(&p, WORDS("place", "--cpus", rows[i].text));
+
+                assert_int_equal(r, rows[i].want ? CTL_OK : CTL_USAGE);
+                if (rows[i].want)
+                        assert_int_equal(p.options.cpus_milli, rows[i].want);
+                else
+                        assert_non_null(strstr(p.why, "a number such as 2 or 1.5"));
+        }
+}
+
 static void test_options_of_other_verbs_are_strays(void **state)
 {
         char *argv[] = { (char *)"chargectl", (char *)"list", (char *)"--policy=lazy", NULL };
@@ -217,6 +247,7 @@ int main(void)
                 cmocka_unit_test(test_lists_clusters_and_the_end_of_options),
                 cmocka_unit_test(test_mistakes_name_the_word_and_the_way_out),
                 cmocka_unit_test(test_numbers_with_units),
+                cmocka_unit_test(test_thousandths),
                 cmocka_unit_test(test_options_of_other_verbs_are_strays),
                 cmocka_unit_test(test_options_end_with_a_command),
                 cmocka_unit_test(test_the_tables_agree),

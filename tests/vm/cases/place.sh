@@ -65,7 +65,17 @@ assert_eq "$(cg_of "$WRITER")" /from
 assert_eq "$(claims)" ""
 
 note "a process tree goes to the best of three, and its memory is charged there"
-chargectl place "$WRITER" --tree --pool=pool --json >"$TMPDIR/placed"
+# slow enough that the claim can be seen on its way: once, and as the job's
+chargectl place "$WRITER" --tree --pool=pool --rate=16M --json >"$TMPDIR/placed" &
+PLACING=$!
+kinds() {
+        chargectl claims --json | python3 -c 'import json, sys; print(" ".join(c["kind"] + c["group"] for c in json.load(sys.stdin)))'
+}
+is_the_jobs() {
+        [ "$(kinds)" = job/pool/b ]
+}
+wait_for 60 is_the_jobs
+wait $PLACING
 assert_eq "$(json "$TMPDIR/placed" 'o["chosen"]')" /pool/b
 assert_eq "$(json "$TMPDIR/placed" 'o["result"]["state"]')" finished
 assert_eq "$(cg_of "$WRITER")" /pool/b
