@@ -49,22 +49,16 @@ struct ch_feed {
         FeedMessages messages;
 };
 
-static int request(const ch_feed *feed, uint32_t op, uint32_t events, size_t size)
+static int request(const ch_feed *feed, uint32_t op, uint32_t events, uint16_t size)
 {
         FeedRequest body = { .op = op, .events = events };
-        struct {
-                struct nlmsghdr netlink;
-                struct cn_msg connector;
-                char body[sizeof(FeedRequest)];
-        } message = {
-                .netlink = { .nlmsg_len = (uint32_t)(NLMSG_LENGTH(sizeof(struct cn_msg)) + size),
-                             .nlmsg_type = NLMSG_DONE },
-                .connector = { .id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC },
-                               .len = (uint16_t)size },
-        };
+        struct cn_msg connector = { .id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC }, .len = size };
+        struct nlmsghdr netlink = { .nlmsg_len = (uint32_t)(NLMSG_LENGTH(sizeof(connector)) + size),
+                                    .nlmsg_type = NLMSG_DONE };
+        struct iovec parts[] = { { &netlink, sizeof(netlink) }, { &connector, sizeof(connector) }, { &body, size } };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ELEMENTSOF(parts) };
 
-        memcpy(message.body, &body, size);
-        return send(feed->fd, &message, message.netlink.nlmsg_len, 0) < 0 ? -errno : 0;
+        return sendmsg(feed->fd, &message, 0) < 0 ? -errno : 0;
 }
 
 /* How many messages are there now; 0 none. */
