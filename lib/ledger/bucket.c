@@ -62,18 +62,17 @@ int bucket_drop_holder(ch_bucket *bucket)
         return __atomic_sub_fetch(&bucket->state, BUCKET_HOLDER, __ATOMIC_ACQ_REL) == 0;
 }
 
+/* In one step: who gives the last bytes of an object, and no whole page, holds the bucket by nothing afterwards; others may make
+ * the page whole, give it back and free the bucket. Released here, and acquired by them. */
 uint64_t bucket_add_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
 {
         uint32_t shift = bucket->ledger->page_shift;
-        uint64_t rest = __atomic_add_fetch(&bucket->rest_bytes, bytes, __ATOMIC_RELAXED), whole;
+        uint64_t rest = counter_read(&bucket->rest_bytes), whole;
 
-        /* The rests of several slots make up whole pages. They go back now: a bucket is dead when
-         * none is charged. */
         do {
-                whole = rest >> shift;
-        } while (whole > 0 &&
-                 !__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - (whole << shift),
-                                              0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+                whole = (rest + bytes) >> shift;
+        } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest + bytes - (whole << shift), 0,
+                                              __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
         (void)__atomic_add_fetch(sum, (int64_t)(bytes - (whole << shift)), __ATOMIC_RELAXED);
         return whole;
 }
@@ -87,7 +86,7 @@ uint64_t bucket_take_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
                 if (taken > rest || taken == 0)
                         return 0;
         } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest - taken, 0,
-                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+                                              __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
         (void)__atomic_sub_fetch(sum, (int64_t)taken, __ATOMIC_RELAXED);
         return taken;
 }
