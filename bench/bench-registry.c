@@ -26,6 +26,7 @@ enum {
         ROUNDS_MAX = 1001,
         LOOKUPS = 4096,
         SEARCHES = 4,
+        RESYNCS = 5,
         EVICT_BYTES = 32 << 20,
         EVENT_FORKS = 2000,
         EVENT_ROUNDS = 7,
@@ -54,7 +55,7 @@ typedef struct Host {
         uint64_t last_mm, last_ticks;
         ch_registry *registry;
         double heap_bytes;      /* that the registry took to know them */
-        double exits[ROUNDS_MAX], cold_exits[ROUNDS_MAX], searches[ROUNDS_MAX], lookups[ROUNDS_MAX], reads[ROUNDS_MAX];
+        double exits[ROUNDS_MAX], cold_exits[ROUNDS_MAX], searches[ROUNDS_MAX], lookups[ROUNDS_MAX], reads[ROUNDS_MAX], resyncs[RESYNCS];
 } Host;
 
 static void die(const char *what, int r)
@@ -294,15 +295,29 @@ static void time_reads(Host *host, unsigned round)
         host->reads[round] = (double)(cpu_nsec() - start) / BATCH / 1000;
 }
 
+/* Everything read again, for each process. */
+static void time_resyncs(Host *host)
+{
+        for (unsigned i = 0; i < RESYNCS; i++) {
+                uint64_t start = cpu_nsec();
+
+                must("resync", ch_registry_resync(host->registry, NULL));
+                host->resyncs[i] = (double)(cpu_nsec() - start) / host->n / 1000;
+        }
+}
+
 static void bench_model(unsigned rounds)
 {
         static Host hosts[N_SIZES];
-        double exits[N_SIZES], cold_exits[N_SIZES], lookups[N_SIZES];
+        double exits[N_SIZES], cold_exits[N_SIZES], lookups[N_SIZES], resyncs[N_SIZES];
         ch_registry_figures figures;
         char size[64];
 
-        for (size_t i = 0; i < N_SIZES; i++)
+        for (size_t i = 0; i < N_SIZES; i++) {
                 host_init(&hosts[i], sizes[i]);
+                time_resyncs(&hosts[i]);
+                resyncs[i] = median(hosts[i].resyncs, RESYNCS);
+        }
         /* in turn, so that what disturbs one disturbs all */
         for (unsigned round = 0; round < rounds; round++)
                 for (size_t i = 0; i < N_SIZES; i++) {
@@ -322,6 +337,8 @@ static void bench_model(unsigned rounds)
                 if (i > 0) {
                         print("an owner's exit", size, exits[i], exits[0], "the same at 100 processes", "µs");
                         print("an owner's exit, cold caches", size, cold_exits[i], cold_exits[0],
+                              "the same at 100 processes", "µs");
+                        print("everything read again, for each process", size, resyncs[i], resyncs[0],
                               "the same at 100 processes", "µs");
                 }
                 print("who pays", size, lookups[i], median(hosts[i].reads, rounds), "reading /proc/PID/cgroup",

@@ -55,7 +55,8 @@ typedef struct ch_mm_info {
         const char *last_group;
 } ch_mm_info;
 
-/* The owner of an mm changed; `from` has exited or executed. Called from within the event: ask the registry, tell it nothing. */
+/* The owner of an mm changed; `from` has exited (or its first thread has, which to the kernel is the same, while others live) or executed.
+ * Called from within the event: ask the registry, tell it nothing. */
 typedef void (*ch_owner_func)(const ch_mm_info *mm, pid_t from, pid_t to, ch_owner_cause cause, void *userdata);
 
 /* Where facts about processes come from: the kernel (NULL in the options), or a model in tests and benchmarks. */
