@@ -11,8 +11,9 @@
 #include "plan.h"
 #include "util.h"
 
-/* Somebody else was faster for every candidate that had room: so often all is read again. */
-enum { ROUNDS_MAX = 4 };
+/* Somebody else was faster for every candidate that had room: so often all is read again. With
+ * processes that takes a charge map. */
+enum { ROUNDS_MAX = 64, ROUNDS_WITH_PROCESSES = 4 };
 
 /* What one round knows. */
 typedef struct Round {
@@ -344,12 +345,12 @@ int placement_work(Placement *placement, ch_error **err)
 {
         _cleanup_(ch_procset_freep) ch_procset *set = NULL;
         _cleanup_(error_freep) ch_error *last = NULL;
-        int r;
+        int rounds = placement->what ? ROUNDS_WITH_PROCESSES : ROUNDS_MAX, r;
 
         r = placement->what ? read_processes(placement, &set, err) : 0;
         if (r < 0)
                 return r;
-        for (int round = 0; round < ROUNDS_MAX; round++) {
+        for (int round = 0; round < rounds; round++) {
                 r = work_round(placement, set, &last, err);
                 if (r <= 0)
                         return r;

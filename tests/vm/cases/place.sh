@@ -116,6 +116,19 @@ assert_eq "$(cg_of "$SHARER")" /pool/c
 kill -KILL "$PID"
 wait_for 20 is_gone "$SHARER"
 
+note "what moves within /pool needs no room in /pool"
+chargectl set-property /pool MemoryMax=$(($(cg_read /pool memory.current) / MIB + 24))M
+for g in a b; do
+        chargectl place "$WRITER" --tree --candidates=/pool/$g --json >"$TMPDIR/placed"
+        assert_eq "$(json "$TMPDIR/placed" 'o["result"]["state"]')" finished
+        assert_eq "$(cg_of "$WRITER")" /pool/$g
+        soon stat_ge /pool/$g anon $((46 * MIB)) "what the writer brought"
+done
+assert_fails chargectl place --bytes=32M --pool=pool --dry-run
+chargectl set-property /pool MemoryMax=max
+PID=$WRITER
+check_writer
+
 note "what nobody can hold: the closest is named, and nothing changes"
 assert_fails chargectl place --bytes=200M --pool=pool -- touch "$TMPDIR/started"
 assert_in "$ERR" "none of 3 candidates has room"
