@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -177,6 +178,7 @@ static pid_t start_holder(Env *env, uint64_t bytes)
                 sd_bus_message *reply = NULL;
                 sd_bus *bus;
 
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where the test fails */
                 if (sd_bus_new(&bus) < 0 || sd_bus_set_address(bus, env->address) < 0 ||
                     sd_bus_set_bus_client(bus, 1) < 0 || sd_bus_negotiate_fds(bus, 1) < 0 ||
                     sd_bus_start(bus) < 0 ||
