@@ -11,12 +11,12 @@
 #include "placement-stage.h"
 #include "util.h"
 
-/* 8 groups of 32 to 128 MiB below two services and a tenant; about 100 processes of 1 to 20 MiB. */
+/* 8 groups of 32 to 128 MiB below two services and a tenant; about 200 processes of 1 to 20 MiB. */
 static const Workload workload = {
         .n_leaves = 8,
         .service_leaves = 4,
         .pool_leaves = 8,
-        .seconds = 300,
+        .seconds = 150,
         .load_permyriad = 9000,
 };
 

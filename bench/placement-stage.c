@@ -162,39 +162,61 @@ static void leave(Stage *stage, uint32_t index)
         player->group = NO_INDEX;
 }
 
+static uint64_t users_in(const Stage *stage, uint32_t segment, uint32_t group)
+{
+        uint64_t n = 0;
+
+        for (uint32_t i = 0; i < stage->trace->n_members; i++)
+                n += stage->players[i].group != NO_INDEX &&
+                     stage->trace->members[i].segment == segment &&
+                     (group == NO_INDEX || stage->players[i].group == group);
+        return n;
+}
+
+/* The charge map of this program while it has nothing but the segment as shared memory. To read
+ * what is there already charges nobody. */
+static void map_segment(const Stage *stage, uint32_t segment, ch_map **ret)
+{
+        const Prop *prop = &stage->props[segment];
+        const volatile char *area;
+        ch_error *err = NULL;
+        ch_procset *set;
+        char sum = 0;
+
+        area = mmap(NULL, prop->touched_bytes, PROT_READ, MAP_SHARED, prop->fd, 0);
+        if (area == MAP_FAILED)
+                wrong("mmap: %s", strerror(errno));
+        for (uint64_t at = 0; at < prop->touched_bytes; at += PAGE_BYTES)
+                sum = (char)(sum ^ area[at]);
+        (void)sum;
+        must(ch_procset_new(&set), "a set of processes");
+        must(ch_procset_add_pid(set, getpid(), NULL), "this process");
+        if (ch_map_new(stage->tree, ret, &err) < 0 ||
+            ch_map_add_process(*ret, ch_procset_get(set, 0), &err) < 0)
+                wrong("a charge map: %s", ch_error_get_cause(err));
+        (void)ch_procset_free(set);
+        (void)munmap((void *)(uintptr_t)area, prop->touched_bytes);
+}
+
 /* What a segment's pages are charged to, as the kernel tells it, beside the share of its users in
  * each group. */
 static uint64_t strayed_of(const Stage *stage, uint32_t segment)
 {
-        uint64_t strayed = 0, bytes, users = 0;
-        ch_error *err = NULL;
-        ch_procset *set;
+        uint64_t strayed = 0, bytes, users = users_in(stage, segment, NO_INDEX);
         ch_map *map;
 
-        must(ch_procset_new(&set), "a set of processes");
-        for (uint32_t i = 0; i < stage->trace->n_members; i++)
-                if (stage->players[i].group != NO_INDEX &&
-                    stage->trace->members[i].segment == segment &&
-                    ch_procset_add_pid(set, stage->players[i].actor.pid, NULL) >= 0)
-                        users++;
-        if (users < 2)
-                return (void)ch_procset_free(set), 0;
-        if (ch_map_new(stage->tree, &map, &err) < 0 || ch_map_add_set(map, set, &err) < 0)
-                wrong("a charge map: %s", ch_error_get_cause(err));
+        if (users < 2 || stage->props[segment].touched_bytes == 0)
+                return 0;
+        map_segment(stage, segment, &map);
         bytes = ch_map_sum(map, CH_GROUP_ID_ANY, CH_KIND_SHMEM);
         for (size_t i = 0; i < stage->n_candidates; i++) {
+                uint32_t group = stage->candidates[i];
                 uint64_t charged =
-                        ch_map_sum(map, ch_group_get_id(stage->places[stage->candidates[i]].group),
-                                   CH_KIND_SHMEM);
-                uint64_t here = 0;
+                        ch_map_sum(map, ch_group_get_id(stage->places[group].group), CH_KIND_SHMEM);
 
-                for (uint32_t j = 0; j < stage->trace->n_members; j++)
-                        here += stage->players[j].group == stage->candidates[i] &&
-                                stage->trace->members[j].segment == segment;
-                strayed += sub_u64(charged, bytes / users * here);
+                strayed += sub_u64(charged, bytes / users * users_in(stage, segment, group));
         }
         (void)ch_map_free(map);
-        (void)ch_procset_free(set);
         return strayed;
 }
 

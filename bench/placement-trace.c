@@ -314,7 +314,8 @@ void trace_read(Trace *trace, const char *path)
         }
         for (; getline(&line, &allocated, file) > 0; before = reader.usec) {
                 if (reader.line++ == 0) {
-                        if (strncmp(line, TRACE_HEADER "\n", sizeof(TRACE_HEADER)) != 0)
+                        line[strcspn(line, "\n")] = '\0';
+                        if (!streq(line, TRACE_HEADER))
                                 bad(&reader, "does not begin with '" TRACE_HEADER "'", line);
                         continue;
                 }
