@@ -272,20 +272,33 @@ uint64_t claims_sum(const Claims *claims, const ClaimNode *node, int exact, cons
         return sub_u64(claim_node_get_usage(&claims->nodes, node), claims_discount(claims, node, exact, who));
 }
 
-uint64_t claims_claimed(const char *group_path, void *userdata)
+uint64_t claims_claimed_as_read(const char *group_path, void *userdata)
 {
-        _cleanup_(claim_uses_done) ClaimUses uses = { 0 };
         Claims *claims = userdata;
         const ClaimNode *node;
         uint64_t sum;
 
-        claim_uses_read(claims, &uses);
         pthread_mutex_lock(&claims->lock);
-        claim_uses_apply(claims, &uses);
         node = claim_node_find(&claims->nodes, group_path);
         sum = node ? claims_sum(claims, node, 1, &actor) : 0;
         pthread_mutex_unlock(&claims->lock);
         return sum;
+}
+
+void claims_refresh(Claims *claims)
+{
+        _cleanup_(claim_uses_done) ClaimUses uses = { 0 };
+
+        claim_uses_read(claims, &uses);
+        pthread_mutex_lock(&claims->lock);
+        claim_uses_apply(claims, &uses);
+        pthread_mutex_unlock(&claims->lock);
+}
+
+uint64_t claims_claimed(const char *group_path, void *userdata)
+{
+        claims_refresh(userdata);
+        return claims_claimed_as_read(group_path, userdata);
 }
 
 static int check_request(const ClaimRequest *request, ch_error **err)

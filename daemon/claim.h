@@ -118,6 +118,9 @@ int claim_check_and_set(Manager *manager, const char *path, uint64_t bytes, ch_e
 
 /* ch_claimed_func with Claims as userdata: what is claimed at `group_path` and below, less what this thread may use. Reads files. */
 uint64_t claims_claimed(const char *group_path, void *userdata);
+/* The same in two parts, for whoever asks for many groups: what groups use of their claims is read, and then only reckoned with. */
+void claims_refresh(Claims *claims);
+uint64_t claims_claimed_as_read(const char *group_path, void *userdata);
 /* The target of the plan, move or placement that this thread is about; NULL: none. Claims of that group and of those above it do not stand
  * in its way, nor in that of claims_reserve(): they are there for it. The text must last. */
 void claims_act_for(const char *path);

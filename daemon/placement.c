@@ -102,7 +102,7 @@ static uint64_t claimed_by_others(const char *path, void *userdata)
 
         if (is_candidate(placement, path))
                 claims_act_for(path);
-        return claims_claimed(path, placement->claims);
+        return claims_claimed_as_read(path, placement->claims);
 }
 
 /* What the library does not know of: the caller's rights, and that charges may be told to stay. */
@@ -138,6 +138,7 @@ static int read_round(Placement *placement, ch_procset *set, Round *round, ch_er
 {
         int r;
 
+        claims_refresh(placement->claims);
         r = ch_place_read(placement->tree, &placement->request, set,
                           (const char *const *)placement->candidates.paths, placement->candidates.n,
                           claimed_by_others, placement, &round->report, err);
