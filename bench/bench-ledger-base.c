@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Baselines of bench-ledger, each in functions of their own: the ledger's are called, so these are. */
+/* Baselines of bench-ledger, each in functions of their own: the ledger's are called, so these are.
+ */
 
 #include "bench-ledger-base.h"
 
@@ -37,13 +38,14 @@ static inline int try_add(int64_t *value, int64_t delta, uint32_t cpu)
                      "addq %[delta], %[value]\n\t"
                      "2:\n\t"
                      ".pushsection __rseq_failure, \"ax\"\n\t"
-                     ".byte 0x0f, 0xb9, 0x3d\n\t" /* RSEQ_SIG stands before the way out, as part of an instruction */
+                     ".byte 0x0f, 0xb9, 0x3d\n\t" /* RSEQ_SIG stands before the way out, as part of
+                                                     an instruction */
                      ".long 0x53053053\n\t"
                      "4: jmp %l[left]\n\t"
                      ".popsection\n\t"
                      :
-                     : [area] "m"(rseq->rseq_cs), [cpu] "r"(cpu), [now] "m"(rseq->cpu_id), [delta] "er"(delta),
-                       [value] "m"(*value)
+                     : [area] "m"(rseq->rseq_cs), [cpu] "r"(cpu), [now] "m"(rseq->cpu_id),
+                       [delta] "er"(delta), [value] "m"(*value)
                      : "memory", "cc", "rax"
                      : left);
         return 1;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ledger's figures: charges from stock beside climbs and beside bare additions, two threads, updates of statistics
- * beside the locks that they do without, reparenting by number of objects, switches and sizes.
+ * The ledger's figures: charges from stock beside climbs and beside bare additions, two threads,
+ * updates of statistics beside the locks that they do without, reparenting by number of objects,
+ * switches and sizes.
  *
  *     bench-ledger [ROUNDS]
  *
- * One line of JSON per case. Each figure is the median of rounds in which ours and the reference take turns; a round is at
- * least a millisecond of the thread's CPU time (of the clock where threads run side by side). Threads are pinned.
+ * One line of JSON per case. Each figure is the median of rounds in which ours and the reference
+ * take turns; a round is at least a millisecond of the thread's CPU time (of the clock where
+ * threads run side by side). Threads are pinned.
  */
 
 #include "bench-ledger-base.h"
@@ -20,8 +22,16 @@
 #include "ledger/stat.h"
 #include "util.h"
 
-enum { ROUNDS_MAX = 1001, LEVELS = 1 + 6, PAGES = 1 << 18, BUCKETS = 64, KINDS = 4, OBJECT = 64, BULK = 64,
-       PATCH_PAGES = 8192 /* the 32 MiB that the patch of 2010 was measured with */ };
+enum {
+        ROUNDS_MAX = 1001,
+        LEVELS = 1 + 6,
+        PAGES = 1 << 18,
+        BUCKETS = 64,
+        KINDS = 4,
+        OBJECT = 64,
+        BULK = 64,
+        PATCH_PAGES = 8192 /* the 32 MiB that the patch of 2010 was measured with */
+};
 #define ROUND_NSEC 1000000
 
 /* What holds an item: a line, as struct page is one. */
@@ -38,13 +48,14 @@ typedef struct Bench {
         ch_slot *slot;
         ch_bucket *bucket[BUCKETS];
         Page *pages;
-        uint64_t bytes;     /* of an object */
-        size_t n_buckets;   /* taken in turn */
+        uint64_t bytes;   /* of an object */
+        size_t n_buckets; /* taken in turn */
         size_t n_pages;
         PerCpu percpu;
         Naive naive;
         int64_t bare __attribute__((aligned(128)));
-        int64_t levels[LEVELS][16] __attribute__((aligned(128))); /* a counter and nothing else, each on lines of its own */
+        int64_t levels[LEVELS][16] __attribute__((
+                aligned(128))); /* a counter and nothing else, each on lines of its own */
 } Bench;
 
 typedef void (*Body)(Bench *bench, uint64_t n);
@@ -98,10 +109,11 @@ static double median(double *values, unsigned n)
         return values[n / 2];
 }
 
-static void print(const char *name, const char *size, double ours, double reference, const char *reference_name,
-                  const char *unit)
+static void print(const char *name, const char *size, double ours, double reference,
+                  const char *reference_name, const char *unit)
 {
-        printf("{\"bench\": \"ledger\", \"case\": \"%s\", \"size\": \"%s\", \"ours\": %.3f, \"reference\": %.3f, "
+        printf("{\"bench\": \"ledger\", \"case\": \"%s\", \"size\": \"%s\", \"ours\": %.3f, "
+               "\"reference\": %.3f, "
                "\"reference_name\": \"%s\", \"ratio\": %.3f, \"unit\": \"%s\"}\n",
                name, size, ours, reference, reference_name, ours / reference, unit);
         (void)fflush(stdout);
@@ -125,7 +137,8 @@ static uint64_t calibrate(Bench *bench, Body body)
         return n;
 }
 
-static void compare(Bench *bench, const char *name, const char *size, Body ours, Body reference, const char *reference_name)
+static void compare(Bench *bench, const char *name, const char *size, Body ours, Body reference,
+                    const char *reference_name)
 {
         double a[ROUNDS_MAX], b[ROUNDS_MAX];
         uint64_t n_ours = calibrate(bench, ours), n_reference = calibrate(bench, reference);
@@ -155,7 +168,8 @@ static void climb_pairs(Bench *bench, uint64_t n)
         Counter *refused;
 
         while (n-- > 0) {
-                must("climb", counter_charge(&bench->leaf->counter, pages, COUNTER_LIMITED, &refused));
+                must("climb",
+                     counter_charge(&bench->leaf->counter, pages, COUNTER_LIMITED, &refused));
                 must("climb", counter_uncharge(&bench->leaf->counter, pages));
         }
 }
@@ -174,8 +188,10 @@ static void atomic_pairs(Bench *bench, uint64_t n)
 static void bulk_pairs(Bench *bench, uint64_t n)
 {
         while (n-- > 0) {
-                must("charge", ch_bucket_charge_bulk(bench->slot, bench->bucket[0], bench->bytes, BULK, NULL));
-                must("uncharge", ch_bucket_uncharge_bulk(bench->slot, bench->bucket[0], bench->bytes, BULK));
+                must("charge", ch_bucket_charge_bulk(bench->slot, bench->bucket[0], bench->bytes,
+                                                     BULK, NULL));
+                must("uncharge",
+                     ch_bucket_uncharge_bulk(bench->slot, bench->bucket[0], bench->bytes, BULK));
         }
 }
 
@@ -183,9 +199,11 @@ static void single_pairs(Bench *bench, uint64_t n)
 {
         while (n-- > 0) {
                 for (int i = 0; i < BULK; i++)
-                        must("charge", ch_bucket_charge(bench->slot, bench->bucket[0], bench->bytes, NULL));
+                        must("charge",
+                             ch_bucket_charge(bench->slot, bench->bucket[0], bench->bytes, NULL));
                 for (int i = 0; i < BULK; i++)
-                        must("uncharge", ch_bucket_uncharge(bench->slot, bench->bucket[0], bench->bytes));
+                        must("uncharge",
+                             ch_bucket_uncharge(bench->slot, bench->bucket[0], bench->bytes));
         }
 }
 
@@ -233,25 +251,25 @@ static void own_pairs(Bench *bench, uint64_t n)
 static void stat_updates(Bench *bench, uint64_t n)
 {
         EACH_PAGE(i)
-                ch_stat_update(bench->slot, &bench->pages[i].item, 1, 1, &bench->pages[i].own[1]);
+        ch_stat_update(bench->slot, &bench->pages[i].item, 1, 1, &bench->pages[i].own[1]);
 }
 
 static void locked_updates(Bench *bench, uint64_t n)
 {
         EACH_PAGE(i)
-                locked_update(bench->slot, &bench->pages[i].item, 1, 1, &bench->pages[i].own[1]);
+        locked_update(bench->slot, &bench->pages[i].item, 1, 1, &bench->pages[i].own[1]);
 }
 
 static void bit_locked_updates(Bench *bench, uint64_t n)
 {
         EACH_PAGE(i)
-                bit_locked_update(bench->slot, &bench->pages[i].item, 1, 1, &bench->pages[i].own[1]);
+        bit_locked_update(bench->slot, &bench->pages[i].item, 1, 1, &bench->pages[i].own[1]);
 }
 
 static void naive_updates(Bench *bench, uint64_t n)
 {
         EACH_PAGE(i)
-                naive_update(&bench->naive, 1, &bench->pages[i].own[1]);
+        naive_update(&bench->naive, 1, &bench->pages[i].own[1]);
 }
 
 /* Cases */
@@ -268,10 +286,13 @@ static void naive_updates(Bench *bench, uint64_t n)
 static void bench_hits(Bench *bench)
 {
         compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, climb_pairs, CLIMB);
-        compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, atomic_pairs, CLIMB_ADD);
+        compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, atomic_pairs,
+                CLIMB_ADD);
         if (has_rseq()) {
-                compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, percpu_adds, RSEQ);
-                compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, percpu_pairs, RSEQ_PAIR);
+                compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, percpu_adds,
+                        RSEQ);
+                compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, percpu_pairs,
+                        RSEQ_PAIR);
         }
         compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, own_adds, OWN);
         compare(bench, "charge and uncharge, stock hit", "64 B", charge_pairs, own_pairs, OWN_PAIR);
@@ -282,14 +303,19 @@ static void bench_sizes(Bench *bench)
         static const struct {
                 uint64_t bytes;
                 const char *name;
-        } sizes[] = { { 4096 + 64, "4 KiB + 64 B" }, { 1 << 20, "1 MiB" } };
+        } sizes[] = {
+                {4096 + 64, "4 KiB + 64 B"},
+                { 1 << 20,  "1 MiB"       }
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
                 bench->bytes = sizes[i].bytes;
-                compare(bench, "charge and uncharge", sizes[i].name, charge_pairs, climb_pairs, CLIMB);
+                compare(bench, "charge and uncharge", sizes[i].name, charge_pairs, climb_pairs,
+                        CLIMB);
         }
         bench->bytes = OBJECT;
-        compare(bench, "charge and uncharge in bulk", "64 × 64 B", bulk_pairs, single_pairs, "the same one by one");
+        compare(bench, "charge and uncharge in bulk", "64 × 64 B", bulk_pairs, single_pairs,
+                "the same one by one");
 }
 
 static void bench_switches(Bench *bench)
@@ -300,13 +326,16 @@ static void bench_switches(Bench *bench)
         for (size_t i = 0; i < ELEMENTSOF(counts); i++) {
                 bench->n_buckets = counts[i];
                 (void)snprintf(size, sizeof(size), "%zu buckets", counts[i]);
-                compare(bench, "charge and uncharge, buckets in turn", size, charge_pairs, one_bucket, "one bucket");
-                compare(bench, "charge and uncharge, buckets in turn", size, charge_pairs, climb_pairs, CLIMB);
+                compare(bench, "charge and uncharge, buckets in turn", size, charge_pairs,
+                        one_bucket, "one bucket");
+                compare(bench, "charge and uncharge, buckets in turn", size, charge_pairs,
+                        climb_pairs, CLIMB);
         }
         bench->n_buckets = 1;
 }
 
-/* Pages that do not fit the caches cost what memory costs: beside an addition that touches none that says nothing. */
+/* Pages that do not fit the caches cost what memory costs: beside an addition that touches none
+ * that says nothing. */
 static void bench_stats(Bench *bench, const char *name, size_t n_pages, int beside_bare)
 {
         char size[32];
@@ -392,8 +421,12 @@ static void bench_threads(Bench *bench)
         if (!runners)
                 die("memory", -ENOMEM);
         for (unsigned i = 0; i < 2; i++)
-                runners[i] = (Runner){ .bench = { .ledger = bench->ledger, .bytes = OBJECT, .n_buckets = 1,
-                                                  .bucket = { bench->bucket[0] } } };
+                runners[i] = (Runner){
+                        .bench = {.ledger = bench->ledger,
+                                  .bytes = OBJECT,
+                                  .n_buckets = 1,
+                                  .bucket = { bench->bucket[0] }}
+                };
         for (unsigned i = 0; i < bench->rounds; i++) {
                 one[i] = rate(runners, 1, n);
                 runners[1].bench.bucket[0] = bench->bucket[0];
@@ -404,8 +437,9 @@ static void bench_threads(Bench *bench)
         free(runners);
         print("rate of charges and uncharges, 2 threads", "one bucket", median(same, bench->rounds),
               median(one, bench->rounds), "the rate of one thread", "million/s");
-        print("rate of charges and uncharges, 2 threads", "two buckets", median(apart, bench->rounds),
-              median(one, bench->rounds), "the rate of one thread", "million/s");
+        print("rate of charges and uncharges, 2 threads", "two buckets",
+              median(apart, bench->rounds), median(one, bench->rounds), "the rate of one thread",
+              "million/s");
 }
 
 /* Reparenting */
@@ -440,9 +474,11 @@ static void bench_reparent(Bench *bench)
                 for (size_t k = 0; k < ELEMENTSOF(counts); k++)
                         usec[k][i] = time_remove(bench, counts[k]);
         for (size_t k = 0; k < ELEMENTSOF(counts); k++) {
-                (void)snprintf(size, sizeof(size), "%llu object%s", (unsigned long long)counts[k], counts[k] > 1 ? "s" : "");
-                print("removal of a group, its bucket reparented", size, median(usec[k], bench->rounds),
-                      median(usec[0], bench->rounds), "the same with 1 object", "µs");
+                (void)snprintf(size, sizeof(size), "%llu object%s", (unsigned long long)counts[k],
+                               counts[k] > 1 ? "s" : "");
+                print("removal of a group, its bucket reparented", size,
+                      median(usec[k], bench->rounds), median(usec[0], bench->rounds),
+                      "the same with 1 object", "µs");
         }
 }
 

@@ -62,8 +62,9 @@ int bucket_drop_holder(ch_bucket *bucket)
         return __atomic_sub_fetch(&bucket->state, BUCKET_HOLDER, __ATOMIC_ACQ_REL) == 0;
 }
 
-/* In one step: who gives the last bytes of an object, and no whole page, holds the bucket by nothing afterwards; others may make
- * the page whole, give it back and free the bucket. Released here, and acquired by them. */
+/* In one step: who gives the last bytes of an object, and no whole page, holds the bucket by
+ * nothing afterwards; others may make the page whole, give it back and free the bucket. Released
+ * here, and acquired by them. */
 uint64_t bucket_add_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
 {
         uint32_t shift = bucket->ledger->page_shift;
@@ -71,8 +72,9 @@ uint64_t bucket_add_rest(ch_bucket *bucket, uint64_t bytes, slot_s64 *sum)
 
         do {
                 whole = (rest + bytes) >> shift;
-        } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest, rest + bytes - (whole << shift), 0,
-                                              __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+        } while (!__atomic_compare_exchange_n(&bucket->rest_bytes, &rest,
+                                              rest + bytes - (whole << shift), 0, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_RELAXED));
         (void)__atomic_add_fetch(sum, (int64_t)(bytes - (whole << shift)), __ATOMIC_RELAXED);
         return whole;
 }

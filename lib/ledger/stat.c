@@ -34,7 +34,8 @@ static AccountLine *line_at(const ch_ledger *ledger, uint8_t *lines, uint32_t in
         return (AccountLine *)(void *)(lines + ledger->stat_stride * index);
 }
 
-/* Where to add under an item's lock, in a section: the lines that the sums are made of, also while the account is being removed. */
+/* Where to add under an item's lock, in a section: the lines that the sums are made of, also while
+ * the account is being removed. */
 static AccountLine *own_line(const ch_account *account, const ch_slot *slot)
 {
         return (AccountLine *)(void *)(account->own_lines + slot->stat_offset);
@@ -93,7 +94,8 @@ static int64_t sum_lines(const ch_account *account, uint32_t kind)
         if (!account->own_lines)
                 return 0;
         for (uint32_t i = 0; i < account->ledger->max_slots; i++)
-                sum += (uint64_t)slot_load(&line_at(account->ledger, account->own_lines, i)->stats[kind]);
+                sum += (uint64_t)slot_load(
+                        &line_at(account->ledger, account->own_lines, i)->stats[kind]);
         return (int64_t)(sum + (uint64_t)account->stat_base[kind]);
 }
 
@@ -153,7 +155,8 @@ _public_ ch_account *ch_item_get_account(const ch_item *item)
         return account_get_living(__atomic_load_n(&item->account_, __ATOMIC_ACQUIRE));
 }
 
-/* Held for some additions by threads that wait for nobody: spinning is short, unless the holder lost its CPU. */
+/* Held for some additions by threads that wait for nobody: spinning is short, unless the holder
+ * lost its CPU. */
 static void item_lock(ch_item *item)
 {
         for (unsigned spins = 0; __atomic_exchange_n(&item->lock_, 1, __ATOMIC_ACQUIRE); spins++)
@@ -173,9 +176,9 @@ static int has_movers(const ch_account *account)
 }
 
 /*
- * The account that has inherited `account`. Items of removed accounts are put there for good, but not past one on which
- * a move began before its removal: the mover could not tell any more that they are its own, and nothing would
- * hold off updates.
+ * The account that has inherited `account`. Items of removed accounts are put there for good, but
+ * not past one on which a move began before its removal: the mover could not tell any more that
+ * they are its own, and nothing would hold off updates.
  */
 static ch_account *settle(ch_item *item)
 {
@@ -205,7 +208,8 @@ void stat_update_slow(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta
         stat_update_held(slot, item, kind, delta, own);
 }
 
-_public_ void ch_stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
+_public_ void ch_stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta,
+                             int64_t *own)
 {
         stat_update(slot, item, kind, delta, own);
 }
@@ -257,7 +261,8 @@ _public_ void ch_stat_end_move(ch_account *from)
         (void)pthread_mutex_unlock(&from->ledger->tree_lock);
 }
 
-/* Somebody began to move `account`, or one that has inherited it: then its updates take the item's lock. */
+/* Somebody began to move `account`, or one that has inherited it: then its updates take the item's
+ * lock. */
 static int is_on_move(const ch_account *account)
 {
         while (!has_movers(account) && account_is_removed(account))
@@ -265,7 +270,8 @@ static int is_on_move(const ch_account *account)
         return has_movers(account);
 }
 
-static void take_along(ch_slot *slot, const ch_account *from, const ch_account *to, const int64_t *own)
+static void take_along(ch_slot *slot, const ch_account *from, const ch_account *to,
+                       const int64_t *own)
 {
         AccountLine *source = own_line(from, slot), *target = own_line(to, slot);
 

@@ -8,12 +8,13 @@
  *      update                                  mover
  *        enter section                           mark the account's line of every slot
  *        account = item's account                grace period: who saw no mark has left
- *        line marked: lock item, look again      lock item; take own[] along; item's account = to; unlock
- *        add to line and own                     grace period: who saw the old account has seen the mark
- *        leave section                           unmark
+ *        line marked: lock item, look again      lock item; take own[] along; item's account = to;
+ * unlock add to line and own                     grace period: who saw the old account has seen the
+ * mark leave section                           unmark
  *
- * A removed account is marked for good: its items find their way to the parent under their lock, one by one, when they are
- * next updated. lib/ledger/model/on-move.pml is this protocol with everything that can be left out of it.
+ * A removed account is marked for good: its items find their way to the parent under their lock,
+ * one by one, when they are next updated. lib/ledger/model/on-move.pml is this protocol with
+ * everything that can be left out of it.
  */
 
 #include <chargehand/ledger.h>
@@ -30,7 +31,8 @@ void stat_done_account(ch_account *account);
 
 /* With the tree lock held, when `removed` is set; the removal's grace period comes next. */
 void stat_mark_removed(ch_account *account);
-/* After that grace period, with the tree lock held, while `account` is in its parent's list still. */
+/* After that grace period, with the tree lock held, while `account` is in its parent's list still.
+ */
 void stat_reparent(ch_account *account);
 
 static inline AccountLine *stat_get_line(const ch_account *account, const ch_slot *slot)
@@ -43,7 +45,8 @@ static inline AccountLine *stat_get_line(const ch_account *account, const ch_slo
 /* Written by the one thread that uses the slot, read by others. */
 static inline void stat_add(AccountLine *line, uint32_t kind, int64_t delta)
 {
-        slot_store(&line->stats[kind], (int64_t)((uint64_t)slot_load(&line->stats[kind]) + (uint64_t)delta));
+        slot_store(&line->stats[kind],
+                   (int64_t)((uint64_t)slot_load(&line->stats[kind]) + (uint64_t)delta));
 }
 
 /* All that is not the common case: fenced slots, kinds that there are not. */
@@ -52,7 +55,8 @@ void stat_update_slow(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta
 void stat_update_locked(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own);
 
 /* In the section. */
-static inline void stat_update_held(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
+static inline void stat_update_held(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta,
+                                    int64_t *own)
 {
         AccountLine *line = stat_get_line(__atomic_load_n(&item->account_, __ATOMIC_ACQUIRE), slot);
 
@@ -66,7 +70,8 @@ static inline void stat_update_held(ch_slot *slot, ch_item *item, uint32_t kind,
 }
 
 /* ch_stat_update(), for callers of our own in hot loops. */
-static inline void stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta, int64_t *own)
+static inline void stat_update(ch_slot *slot, ch_item *item, uint32_t kind, int64_t delta,
+                               int64_t *own)
 {
         if (__builtin_expect(kind >= slot->n_kinds, 0)) {
                 stat_update_slow(slot, item, kind, delta, own);

@@ -73,10 +73,12 @@ static void charge_some(Worker *worker, uint64_t n)
 
         if (!place)
                 return;
-        *object = (Object){ .bucket = place->bucket, .bytes = n > 1 ? 1 + random_below(worker, 200) : random_bytes(worker),
+        *object = (Object){ .bucket = place->bucket,
+                            .bytes = n > 1 ? 1 + random_below(worker, 200) : random_bytes(worker),
                             .n = n };
         if (n > 1)
-                r = ch_bucket_charge_bulk(some_slot(worker), object->bucket, object->bytes, n, &refused);
+                r = ch_bucket_charge_bulk(some_slot(worker), object->bucket, object->bytes, n,
+                                          &refused);
         else
                 r = ch_bucket_charge(some_slot(worker), object->bucket, object->bytes, &refused);
         if (r == -ENOSPC)
@@ -96,7 +98,8 @@ void uncharge_object(Worker *worker, Object *object)
                 for (; r == 0 && object->n > 1; object->n--)
                         r = ch_bucket_uncharge(some_slot(worker), object->bucket, object->bytes);
         if (r == 0)
-                r = ch_bucket_uncharge_bulk(some_slot(worker), object->bucket, object->bytes, object->n);
+                r = ch_bucket_uncharge_bulk(some_slot(worker), object->bucket, object->bytes,
+                                            object->n);
         if (r < 0)
                 fail("uncharge", r, 0);
 }
@@ -162,7 +165,8 @@ static void op_charge_pages(Worker *worker)
         if (worker->world->forced && one_in(worker, 4))
                 r = ch_account_charge(some_slot(worker), place->account, charge->pages);
         else
-                r = ch_account_try_charge(some_slot(worker), place->account, charge->pages, &refused);
+                r = ch_account_try_charge(some_slot(worker), place->account, charge->pages,
+                                          &refused);
         if (r == -ENOSPC)
                 note_refusal(worker, refused);
         else if (r < 0 && r != -ESTALE)
@@ -229,7 +233,8 @@ static void op_renew(Worker *worker)
                         place->account = ch_account_unref(place->account);
                 }
                 if (!place->account)
-                        fill(worker, place, above ? above->account : ch_ledger_get_root(world->ledger));
+                        fill(worker, place,
+                             above ? above->account : ch_ledger_get_root(world->ledger));
                 leave_place(place);
         }
         if (above)
@@ -295,13 +300,15 @@ static void op_look(Worker *worker)
                 fail("negative usage", (int64_t)figures.usage_pages, 0);
         if (!worker->world->forced && !__atomic_load_n(&place->removed, __ATOMIC_RELAXED) &&
             figures.usage_pages > place->max_pages)
-                fail("usage over the limit", (int64_t)figures.usage_pages, (int64_t)place->max_pages);
+                fail("usage over the limit", (int64_t)figures.usage_pages,
+                     (int64_t)place->max_pages);
         ch_account_get_protection(place->account, NULL, &figures.min_pages, &figures.low_pages);
         parent = ch_account_get_parent(place->account);
         ch_account_get_figures(parent, &figures);
         if (figures.usage_pages >> 62)
                 fail("negative usage above", (int64_t)figures.usage_pages, 0);
-        (void)ch_stat_read(place->account, (uint32_t)random_below(worker, worker->world->n_threads), 1);
+        (void)ch_stat_read(place->account, (uint32_t)random_below(worker, worker->world->n_threads),
+                           1);
         leave_place(place);
 }
 
@@ -311,15 +318,17 @@ static void op_update(Worker *worker)
 {
         Item *item = &worker->world->items[random_below(worker, ITEMS)];
 
-        ch_stat_update(worker->slot, &item->item, worker->index, (int64_t)random_below(worker, 9) - 3,
-                       &item->own[worker->index]);
+        ch_stat_update(worker->slot, &item->item, worker->index,
+                       (int64_t)random_below(worker, 9) - 3, &item->own[worker->index]);
 }
 
-/* What the item is held by changes with its account; the old hold goes when no update can be under way there any more. */
+/* What the item is held by changes with its account; the old hold goes when no update can be under
+ * way there any more. */
 static void move_item(Worker *worker, Item *item, Place *place)
 {
         Object anchor = { .bucket = place->bucket, .bytes = 1, .n = 1 };
-        ch_account *refused = NULL, *to = ch_bucket_get_account(place->bucket), *from = ch_item_get_account(&item->item);
+        ch_account *refused = NULL, *to = ch_bucket_get_account(place->bucket),
+                   *from = ch_item_get_account(&item->item);
         int r = ch_bucket_charge(worker->slot, anchor.bucket, anchor.bytes, &refused);
 
         if (r == -ENOSPC)
@@ -375,22 +384,22 @@ static const struct {
         void (*func)(Worker *worker);
         unsigned weight;
 } operations[] = {
-        { "charge", op_charge, 30000 },
-        { "uncharge", op_uncharge, 33000 },
-        { "charge in bulk", op_charge_bulk, 4000 },
-        { "release of another's", op_release_orphan, 2000 },
-        { "uncharge of too much", op_uncharge_too_much, 50 },
-        { "page charge", op_charge_pages, 4000 },
-        { "page uncharge", op_uncharge_pages, 4200 },
-        { "update", op_update, 22000 },
-        { "move", op_move, 60 },
-        { "look", op_look, 500 },
-        { "renew", op_renew, 60 },
-        { "rebucket", op_rebucket, 30 },
-        { "remove", op_remove, 40 },
-        { "drain", op_drain, 6 },
-        { "change slot", op_change_slot, 50 },
-        { "die", op_die, 4 },
+        {"charge",                op_charge,            30000},
+        { "uncharge",             op_uncharge,          33000},
+        { "charge in bulk",       op_charge_bulk,       4000 },
+        { "release of another's", op_release_orphan,    2000 },
+        { "uncharge of too much", op_uncharge_too_much, 50   },
+        { "page charge",          op_charge_pages,      4000 },
+        { "page uncharge",        op_uncharge_pages,    4200 },
+        { "update",               op_update,            22000},
+        { "move",                 op_move,              60   },
+        { "look",                 op_look,              500  },
+        { "renew",                op_renew,             120  },
+        { "rebucket",             op_rebucket,          200  },
+        { "remove",               op_remove,            60   },
+        { "drain",                op_drain,             6    },
+        { "change slot",          op_change_slot,       50   },
+        { "die",                  op_die,               4    },
 };
 
 const char *operation_name(unsigned index)

@@ -4,9 +4,10 @@
  *
  *     ledger-stress [--ops N] [--seed N] [--threads N] [--forced]
  *
- * Prints the seed first. While it runs: no usage is ever negative or over its limit. When the threads have ended and their
- * objects are still there: each account's usage is what is charged below it, and at most the documented slack more; each
- * kind's sum on each account is what its items own. When all is released: everything is zero and the ledger can be freed.
+ * Prints the seed first. While it runs: no usage is ever negative or over its limit. When the
+ * threads have ended and their objects are still there: each account's usage is what is charged
+ * below it, and at most the documented slack more; each kind's sum on each account is what its
+ * items own. When all is released: everything is zero and the ledger can be freed.
  */
 
 #include <errno.h>
@@ -21,7 +22,8 @@
 
 _Noreturn void fail(const char *what, int64_t is, int64_t expected)
 {
-        (void)fprintf(stderr, "ledger-stress: %s: %" PRId64 ", expected %" PRId64 "\n", what, is, expected);
+        (void)fprintf(stderr, "ledger-stress: %s: %" PRId64 ", expected %" PRId64 "\n", what, is,
+                      expected);
         abort();
 }
 
@@ -37,7 +39,8 @@ static void expect(const char *what, int64_t is, int64_t expected)
                 fail(what, is, expected);
 }
 
-/* A life of a worker: until it has nothing more to do, or dies and leaves its objects to whoever comes by. */
+/* A life of a worker: until it has nothing more to do, or dies and leaves its objects to whoever
+ * comes by. */
 static void leave_objects(Worker *worker)
 {
         World *world = worker->world;
@@ -167,7 +170,8 @@ static void check_sums(World *world, Worker *workers)
                 if (usage < sum->bytes)
                         fail("usage below what is charged", (int64_t)usage, (int64_t)sum->bytes);
                 if (usage > sum->bytes + slack)
-                        fail("usage over what is charged and the slack", (int64_t)usage, (int64_t)(sum->bytes + slack));
+                        fail("usage over what is charged and the slack", (int64_t)usage,
+                             (int64_t)(sum->bytes + slack));
                 for (unsigned k = 0; k < world->n_threads; k++)
                         expect("sum of a kind", ch_stat_read(sum->account, k, 0), sum->own[k]);
         }
@@ -198,7 +202,9 @@ static void remove_all(World *world)
                 left = 0;
                 for (unsigned i = 0; i < PLACES; i++) {
                         Place *place = &world->places[i];
-                        int r = place->account && !place->removed ? ch_account_remove(place->account) : 0;
+                        int r = place->account && !place->removed
+                                        ? ch_account_remove(place->account)
+                                        : 0;
 
                         if (r < 0 && r != -EBUSY)
                                 fail("removal", r, 0);
@@ -245,7 +251,8 @@ static void make_world(World *world)
         ch_ledger_options options = {
                 .page_bytes = 4096,
                 .batch_pages = 4 + (uint32_t)(world->seed % 61),
-                .max_slots = world->n_threads > 2 ? world->n_threads - 1 : world->n_threads, /* somebody waits */
+                .max_slots = world->n_threads > 2 ? world->n_threads - 1
+                                                  : world->n_threads, /* somebody waits */
                 .n_kinds = world->n_threads,
         };
         ch_bucket *bucket;
@@ -276,7 +283,8 @@ static void report(const World *world, const Worker *workers, double seconds)
 
         for (unsigned t = 0; t < world->n_threads; t++)
                 refused += workers[t].n_refused;
-        printf("exact: %" PRIu64 " operations in %.1f s, %" PRIu64 " charges refused", world->ops, seconds, refused);
+        printf("exact: %" PRIu64 " operations in %.1f s, %" PRIu64 " charges refused", world->ops,
+               seconds, refused);
         for (unsigned i = 0; operation_name(i); i++) {
                 uint64_t done = 0;
 
@@ -306,7 +314,8 @@ static void parse(World *world, int argc, char **argv)
                         fail("arguments: --ops N, --seed N, --threads N, --forced", i, 0);
                 i++;
         }
-        if (world->n_threads == 0 || world->n_threads > THREADS_MAX || world->ops < world->n_threads)
+        if (world->n_threads == 0 || world->n_threads > THREADS_MAX ||
+            world->ops < world->n_threads)
                 fail("threads or operations out of range", world->n_threads, THREADS_MAX);
 }
 
@@ -326,15 +335,17 @@ int main(int argc, char **argv)
 
         world.seed = (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
         parse(&world, argc, argv);
-        printf("ledger-stress --seed %" PRIu64 " --ops %" PRIu64 " --threads %u%s\n", world.seed, world.ops,
-               world.n_threads, world.forced ? " --forced" : "");
+        printf("ledger-stress --seed %" PRIu64 " --ops %" PRIu64 " --threads %u%s\n", world.seed,
+               world.ops, world.n_threads, world.forced ? " --forced" : "");
         (void)fflush(stdout);
         workers = calloc(world.n_threads, sizeof(*workers));
         if (!workers)
                 fail("memory", -ENOMEM, 0);
         make_world(&world);
         for (unsigned t = 0; t < world.n_threads; t++) {
-                workers[t] = (Worker){ .world = &world, .index = t, .ops_left = world.ops / world.n_threads,
+                workers[t] = (Worker){ .world = &world,
+                                       .index = t,
+                                       .ops_left = world.ops / world.n_threads,
                                        .random = (world.seed + t + 1) * 0x9e3779b97f4a7c15u | 1 };
                 if (pthread_create(&workers[t].thread, NULL, relive, &workers[t]) != 0)
                         fail("thread", -EAGAIN, 0);

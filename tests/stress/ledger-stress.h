@@ -3,9 +3,9 @@
 #define LEDGER_STRESS_H
 
 /*
- * A random program that uses the whole ledger: its world, its threads, what they hold. Locks here order only what a
- * user of the ledger must order himself (the life of a bucket's maker, one mover per item); the ledger's calls run side by
- * side under read locks.
+ * A random program that uses the whole ledger: its world, its threads, what they hold. Locks here
+ * order only what a user of the ledger must order himself (the life of a bucket's maker, one mover
+ * per item); the ledger's calls run side by side under read locks.
  */
 
 #include <pthread.h>
@@ -14,10 +14,10 @@
 #include <chargehand/ledger.h>
 
 enum {
-        PLACES = 24,     /* accounts at a time, beside the root */
+        PLACES = 24, /* accounts at a time, beside the root */
         ITEMS = 32,
         THREADS_MAX = 16,
-        OBJECTS_MAX = 512,   /* held by a thread */
+        OBJECTS_MAX = 512, /* held by a thread */
         CHARGES_MAX = 64,
         ORPHANS_MAX = 1 << 16,
 };
@@ -39,10 +39,11 @@ typedef struct Place {
         ch_account *account; /* a reference; NULL: nothing here */
         ch_bucket *bucket;   /* the maker's */
         uint32_t removed;
-        uint64_t max_pages;  /* set before anybody else saw it, and never changed */
+        uint64_t max_pages; /* set before anybody else saw it, and never changed */
 } Place;
 
-/* Counted by thread i as kind i; held on its account by an object. `moving`: one mover at a time. */
+/* Counted by thread i as kind i; held on its account by an object. `moving`: one mover at a time.
+ */
 typedef struct Item {
         ch_item item;
         pthread_mutex_t moving;
@@ -53,7 +54,7 @@ typedef struct Item {
 typedef struct World {
         uint64_t seed, ops;
         unsigned n_threads;
-        int forced;          /* charges past limits are made too, so limits cannot be checked */
+        int forced; /* charges past limits are made too, so limits cannot be checked */
         ch_ledger *ledger;
         uint64_t page_bytes;
         Place places[PLACES];
@@ -75,7 +76,7 @@ typedef struct Worker {
         unsigned n_objects;
         Charge charges[CHARGES_MAX];
         unsigned n_charges;
-        uint64_t done[32];   /* by operation */
+        uint64_t done[32]; /* by operation */
         uint64_t n_refused;
         pthread_t thread;
 } Worker;

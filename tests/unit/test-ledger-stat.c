@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Statistics: every update is counted once, on the account that its item is on, whatever moves or is removed meanwhile. */
+/* Statistics: every update is counted once, on the account that its item is on, whatever moves or
+ * is removed meanwhile. */
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -119,7 +120,8 @@ static void test_moves(void **state)
         assert_int_equal(ch_stat_read(env->a, 0, 0), 106);
         assert_return_code(ch_stat_move(env->slot, &item, env->b, own), 0);
         assert_ptr_equal(ch_item_get_account(&item), env->b);
-        assert_int_equal(ch_stat_move(env->slot, &item, env->a, own), -EINVAL); /* b is not marked */
+        assert_int_equal(ch_stat_move(env->slot, &item, env->a, own),
+                         -EINVAL); /* b is not marked */
         ch_stat_update(env->slot, &item, 0, 1, &own[0]);
         ch_stat_end_move(env->a);
 
@@ -182,7 +184,9 @@ typedef struct Line {
 static void make_line(Env *env, Line *line)
 {
         for (size_t i = 0; i < ELEMENTSOF(line->account); i++) {
-                assert_return_code(ch_account_new(i > 0 ? line->account[i - 1] : env->a, &line->account[i]), 0);
+                assert_return_code(
+                        ch_account_new(i > 0 ? line->account[i - 1] : env->a, &line->account[i]),
+                        0);
                 assert_return_code(ch_bucket_new(line->account[i], &line->bucket[i]), 0);
         }
 }
@@ -231,7 +235,8 @@ static void test_removal_takes_sums_to_the_parent(void **state)
         drop_line(&line);
 }
 
-/* The mover began before the removal: its items are still its own, also after an update in between. */
+/* The mover began before the removal: its items are still its own, also after an update in between.
+ */
 static void test_removal_under_a_mover(void **state)
 {
         Env *env = *state;
@@ -348,7 +353,8 @@ static void finish(Shared *shared, Updater *updater)
                         assert_int_equal(shared->own[i][kind], UPDATES / 2);
 }
 
-/* Items go to and fro while two threads update them; in the end each account has what its items own. */
+/* Items go to and fro while two threads update them; in the end each account has what its items
+ * own. */
 static void test_moves_under_updates(void **state)
 {
         Env *env = *state;
@@ -360,7 +366,8 @@ static void test_moves_under_updates(void **state)
         start(&shared, updater);
         for (int i = 0; i < ROUNDS || __atomic_load_n(&shared.running, __ATOMIC_ACQUIRE) > 0; i++) {
                 ch_item *item = &shared.item[i & 1];
-                ch_account *from = ch_item_get_account(item), *to = from == env->a ? env->b : env->a;
+                ch_account *from = ch_item_get_account(item),
+                           *to = from == env->a ? env->b : env->a;
 
                 assert_return_code(ch_stat_begin_move(from), 0);
                 assert_return_code(ch_stat_move(env->slot, item, to, shared.own[i & 1]), 0);
@@ -371,13 +378,15 @@ static void test_moves_under_updates(void **state)
                 int64_t a = 0, b = 0;
 
                 for (int i = 0; i < 2; i++)
-                        *(ch_item_get_account(&shared.item[i]) == env->a ? &a : &b) += shared.own[i][kind];
+                        *(ch_item_get_account(&shared.item[i]) == env->a ? &a : &b) +=
+                                shared.own[i][kind];
                 assert_int_equal(ch_stat_read(env->a, kind, 0), a);
                 assert_int_equal(ch_stat_read(env->b, kind, 0), b);
         }
 }
 
-/* A line of accounts is removed from below the updates; what they count is never short by more than they have not counted yet. */
+/* A line of accounts is removed from below the updates; what they count is never short by more than
+ * they have not counted yet. */
 static void test_removals_under_updates(void **state)
 {
         Env *env = *state;
@@ -410,7 +419,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_moves, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_two_movers_of_one_account, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad_arguments, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_removal_takes_sums_to_the_parent, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_removal_takes_sums_to_the_parent, setup,
+                                                teardown),
                 cmocka_unit_test_setup_teardown(test_removal_under_a_mover, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_move_to_a_removed_account, setup, teardown),
                 cmocka_unit_test(test_no_kinds),
