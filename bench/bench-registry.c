@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The mm registry: an owner's exit as the host grows, beside the search through all processes that the kernel does; who
- * pays, beside reading it; memory per process; and events of the process connector, beside taking them and no more:
+ * The mm registry: an owner's exit as the host grows, beside the search through all processes that
+ * the kernel does; who pays, beside reading it; memory per process; and events of the process
+ * connector, beside taking them and no more:
  *
  *     bench-registry [ROUNDS]
  *
- * Processes are a model, so that it is the registry that is measured; only the events are real. One line of JSON per case,
- * medians of CPU time.
+ * Processes are a model, so that it is the registry that is measured; only the events are real. One
+ * line of JSON per case, medians of CPU time.
  */
 
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 #include "util.h"
 
 enum {
-        BATCH = 64,             /* exits that are timed at once */
+        BATCH = 64, /* exits that are timed at once */
         ROUNDS = 201,
         ROUNDS_MAX = 1001,
         LOOKUPS = 4096,
@@ -30,7 +31,7 @@ enum {
         EVICT_BYTES = 32 << 20,
         EVENT_FORKS = 2000,
         EVENT_ROUNDS = 7,
-        ROW_GROUPS = 100,       /* processes to a group, and to a parent */
+        ROW_GROUPS = 100, /* processes to a group, and to a parent */
 };
 
 static const unsigned sizes[] = { 100, 10000, 100000 };
@@ -38,24 +39,24 @@ enum { N_SIZES = 3 };
 
 /* A process of the model, and as the kernel's lists would have it for the search. */
 typedef struct Task {
-        uint64_t mm;            /* 0: none lives by that pid */
+        uint64_t mm; /* 0: none lives by that pid */
         uint64_t start_ticks;
         pid_t parent;
         unsigned group;
         struct Task *next, *prev; /* of all, by age */
-        struct Task *next_sibling, *children;
-        char rest[96];          /* a task's lists are not side by side */
+        char rest[96]; /* a task's lists are not side by side */
 } Task;
 
 typedef struct Host {
-        unsigned n;             /* processes that are there all the time */
-        Task **tasks;           /* by pid */
+        unsigned n;   /* processes that are there all the time */
+        Task **tasks; /* by pid */
         Task *first, *last;
         pid_t n_pids, next_pid;
         uint64_t last_mm, last_ticks;
         ch_registry *registry;
-        double heap_bytes;      /* that the registry took to know them */
-        double exits[ROUNDS_MAX], cold_exits[ROUNDS_MAX], searches[ROUNDS_MAX], lookups[ROUNDS_MAX], reads[ROUNDS_MAX], resyncs[RESYNCS];
+        double heap_bytes; /* that the registry took to know them */
+        double exits[ROUNDS_MAX], cold_exits[ROUNDS_MAX], searches[ROUNDS_MAX], lookups[ROUNDS_MAX],
+                reads[ROUNDS_MAX], resyncs[RESYNCS];
 } Host;
 
 static void die(const char *what, int r)
@@ -91,10 +92,11 @@ static double median(double *values, unsigned n)
         return values[n / 2];
 }
 
-static void print(const char *name, const char *size, double ours, double reference, const char *reference_name,
-                  const char *unit)
+static void print(const char *name, const char *size, double ours, double reference,
+                  const char *reference_name, const char *unit)
 {
-        printf("{\"bench\": \"ledger\", \"case\": \"%s\", \"size\": \"%s\", \"ours\": %.3f, \"reference\": %.3f, "
+        printf("{\"bench\": \"ledger\", \"case\": \"%s\", \"size\": \"%s\", \"ours\": %.3f, "
+               "\"reference\": %.3f, "
                "\"reference_name\": \"%s\", \"ratio\": %.5g, \"unit\": \"%s\"}\n",
                name, size, ours, reference, reference_name, ours / reference, unit);
         (void)fflush(stdout);
@@ -113,8 +115,11 @@ static int read_facts(pid_t pid, ch_process_facts *ret, void *userdata)
         if (!task)
                 return -ESRCH;
         (void)snprintf(path, sizeof(path), "/bench/g%u", task->group);
-        *ret = (ch_process_facts){ .ppid = task->parent, .start_ticks = task->start_ticks,
-                                   .group_id = task->group, .group = strdup(path), .has_mm = 1,
+        *ret = (ch_process_facts){ .ppid = task->parent,
+                                   .start_ticks = task->start_ticks,
+                                   .group_id = task->group,
+                                   .group = strdup(path),
+                                   .has_mm = 1,
                                    .mm_key = task->mm };
         return ret->group ? 0 : -ENOMEM;
 }
@@ -146,8 +151,11 @@ static pid_t add(Host *host, pid_t parent, uint64_t mm, unsigned group)
 
         if (!task || pid >= host->n_pids)
                 die("a process of the model", -ENOMEM);
-        *task = (Task){ .mm = mm ? mm : ++host->last_mm, .start_ticks = ++host->last_ticks / 10,
-                        .parent = parent, .group = group, .prev = host->last };
+        *task = (Task){ .mm = mm ? mm : ++host->last_mm,
+                        .start_ticks = ++host->last_ticks / 10,
+                        .parent = parent,
+                        .group = group,
+                        .prev = host->last };
         *(host->last ? &host->last->next : &host->first) = task;
         host->last = task;
         host->tasks[pid] = task;
@@ -174,8 +182,9 @@ static pid_t fork_task(Host *host, pid_t parent, uint64_t mm, unsigned group)
 
 static void host_init(Host *host, unsigned n)
 {
-        ch_process_source source = { .read = read_facts, .compare_mm = compare_mm, .list = list,
-                                     .userdata = host };
+        ch_process_source source = {
+                .read = read_facts, .compare_mm = compare_mm, .list = list, .userdata = host
+        };
         ch_registry_options options = { .source = &source };
         size_t before;
 
@@ -193,7 +202,8 @@ static void host_init(Host *host, unsigned n)
         host->heap_bytes = (double)(mallinfo2().uordblks + mallinfo2().hblkhd - before);
 }
 
-/* The search of mm_update_next_owner() for a sharer that is neither child nor sibling: every process of the host. */
+/* The search of mm_update_next_owner() for a sharer that is neither child nor sibling: every
+ * process of the host. */
 static const Task *search(const Host *host, const Task *owner)
 {
         for (const Task *task = host->first; task; task = task->next)
@@ -203,8 +213,9 @@ static const Task *search(const Host *host, const Task *owner)
 }
 
 /*
- * Owners whose address space is shared by a grandchild alone: what the kernel thread complained of. They are made, and
- * then their exits are timed, at once or when nothing of them is in a cache any more.
+ * Owners whose address space is shared by a grandchild alone: what the kernel thread complained of.
+ * They are made, and then their exits are timed, at once or when nothing of them is in a cache any
+ * more.
  */
 static char evicted[EVICT_BYTES];
 
@@ -271,7 +282,8 @@ static void time_lookups(Host *host, unsigned round)
                 ch_mm_info info;
 
                 random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-                if (ch_registry_get_mm(host->registry, (pid_t)(1 + (random >> 33) % host->n), &info) == 0)
+                if (ch_registry_get_mm(host->registry, (pid_t)(1 + (random >> 33) % host->n),
+                                       &info) == 0)
                         sum += info.group_id;
         }
         host->lookups[round] = (double)(cpu_nsec() - start) / LOOKUPS / 1000;
@@ -335,16 +347,18 @@ static void bench_model(unsigned rounds)
                 print("an owner's exit", size, exits[i], median(hosts[i].searches, rounds),
                       "a search of all processes", "µs");
                 if (i > 0) {
-                        print("an owner's exit", size, exits[i], exits[0], "the same at 100 processes", "µs");
+                        print("an owner's exit", size, exits[i], exits[0],
+                              "the same at 100 processes", "µs");
                         print("an owner's exit, cold caches", size, cold_exits[i], cold_exits[0],
                               "the same at 100 processes", "µs");
-                        print("everything read again, for each process", size, resyncs[i], resyncs[0],
-                              "the same at 100 processes", "µs");
+                        print("everything read again, for each process", size, resyncs[i],
+                              resyncs[0], "the same at 100 processes", "µs");
                 }
-                print("who pays", size, lookups[i], median(hosts[i].reads, rounds), "reading /proc/PID/cgroup",
-                      "µs");
+                print("who pays", size, lookups[i], median(hosts[i].reads, rounds),
+                      "reading /proc/PID/cgroup", "µs");
                 ch_registry_get_figures(hosts[i].registry, &figures);
-                print("memory for a process", size, (double)figures.bytes / (double)figures.processes,
+                print("memory for a process", size,
+                      (double)figures.bytes / (double)figures.processes,
                       hosts[i].heap_bytes / sizes[i], "what the heap grew by", "B");
         }
 }
@@ -401,7 +415,9 @@ static double time_events(ch_feed *feed, const ch_registry *registry, int bare)
                 if (bare) {
                         char bytes[128];
 
-                        for (r = 0; recv(ch_feed_get_fd(feed), bytes, sizeof(bytes), MSG_DONTWAIT) > 0; r++)
+                        for (r = 0;
+                             recv(ch_feed_get_fd(feed), bytes, sizeof(bytes), MSG_DONTWAIT) > 0;
+                             r++)
                                 ;
                 } else {
                         r = ch_feed_process(feed, 1 << 20, NULL);
@@ -435,7 +451,8 @@ static void bench_events(unsigned rounds)
         char size[64];
 
         if (ch_tree_open(NULL, CH_TREE_READ_ONLY, &options.tree, &error) < 0 ||
-            ch_registry_new(&options, &registry, &error) < 0 || ch_feed_new(registry, &feed, &error) < 0) {
+            ch_registry_new(&options, &registry, &error) < 0 ||
+            ch_feed_new(registry, &feed, &error) < 0) {
                 (void)fprintf(stderr, "bench-registry: no events: %s\n", ch_error_get_cause(error));
                 ch_error_free(error);
                 return;
@@ -444,7 +461,7 @@ static void bench_events(unsigned rounds)
                 ours[i] = time_events(feed, registry, 0);
                 bare[i] = time_events(feed, registry, 1);
         }
-        (void)snprintf(size, sizeof(size), "%u × fork, exit", EVENT_FORKS);
+        (void)snprintf(size, sizeof(size), "%d × fork, exit", EVENT_FORKS);
         print("an event of the process connector", size, median(ours, rounds), median(bare, rounds),
               "recv() alone", "µs");
         (void)ch_feed_free(feed);
@@ -456,7 +473,8 @@ int main(int argc, char **argv)
 {
         uint64_t rounds = ROUNDS;
 
-        if (argc > 1 && (parse_u64(argv[1], &rounds, NULL) < 0 || rounds < 1 || rounds > ROUNDS_MAX)) {
+        if (argc > 1 &&
+            (parse_u64(argv[1], &rounds, NULL) < 0 || rounds < 1 || rounds > ROUNDS_MAX)) {
                 (void)fprintf(stderr, "usage: bench-registry [1..%d]\n", ROUNDS_MAX);
                 return 2;
         }

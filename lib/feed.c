@@ -13,11 +13,12 @@
 #include "util.h"
 
 enum {
-        BATCH = 64,             /* messages of one system call */
-        MESSAGE_BYTES = 128,    /* 76 are sent */
+        BATCH = 64,          /* messages of one system call */
+        MESSAGE_BYTES = 128, /* 76 are sent */
         /* An event takes about 1 KiB of it: 16,000 of them may wait. */
         RECEIVE_BUFFER_BYTES = 16 << 20,
-        /* The kernel answers before send() returns; more than this is another kernel than we know. */
+        /* The kernel answers before send() returns; more than this is another kernel than we know.
+         */
         ANSWER_MSEC = 250,
         /* While a storm goes on the queue may never be empty. */
         DRAIN_MAX = 1 << 17,
@@ -28,7 +29,8 @@ typedef struct FeedRequest {
         uint32_t op, events;
 } FeedRequest;
 
-#define FEED_EVENTS ((uint32_t)PROC_EVENT_FORK | (uint32_t)PROC_EVENT_EXEC | (uint32_t)PROC_EVENT_EXIT)
+#define FEED_EVENTS                                                                                \
+        ((uint32_t)PROC_EVENT_FORK | (uint32_t)PROC_EVENT_EXEC | (uint32_t)PROC_EVENT_EXIT)
 /* All that 6.6 knows, which turns its filter off. */
 #define FEED_EVENTS_ALL 0xe00003c7u
 
@@ -42,9 +44,9 @@ typedef struct FeedMessages {
 struct ch_feed {
         ch_registry *registry;
         int fd;
-        int is_stale;           /* events were taken and not applied: memory ran out */
-        int is_filtered;        /* only what we want is sent; numbers have gaps then, which mean nothing */
-        uint32_t *numbers;      /* next of each CPU; 0 none came yet */
+        int is_stale;    /* events were taken and not applied: memory ran out */
+        int is_filtered; /* only what we want is sent; numbers have gaps then, which mean nothing */
+        uint32_t *numbers; /* next of each CPU; 0 none came yet */
         size_t n_cpus;
         FeedMessages messages;
 };
@@ -52,10 +54,17 @@ struct ch_feed {
 static int request(const ch_feed *feed, uint32_t op, uint32_t events, uint16_t size)
 {
         FeedRequest body = { .op = op, .events = events };
-        struct cn_msg connector = { .id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC }, .len = size };
+        struct cn_msg connector = {
+                .id = {.idx = CN_IDX_PROC, .val = CN_VAL_PROC},
+                  .len = size
+        };
         struct nlmsghdr netlink = { .nlmsg_len = (uint32_t)(NLMSG_LENGTH(sizeof(connector)) + size),
                                     .nlmsg_type = NLMSG_DONE };
-        struct iovec parts[] = { { &netlink, sizeof(netlink) }, { &connector, sizeof(connector) }, { &body, size } };
+        struct iovec parts[] = {
+                {&netlink,    sizeof(netlink)  },
+                { &connector, sizeof(connector)},
+                { &body,      size             }
+        };
         struct msghdr message = { .msg_iov = parts, .msg_iovlen = ELEMENTSOF(parts) };
 
         return sendmsg(feed->fd, &message, 0) < 0 ? -errno : 0;
@@ -68,8 +77,7 @@ static int receive(ch_feed *feed, unsigned max)
         int n;
 
         for (size_t i = 0; i < BATCH; i++) {
-                m->vectors[i] = (struct iovec){ .iov_base = m->bytes[i],
-                                                .iov_len = MESSAGE_BYTES };
+                m->vectors[i] = (struct iovec){ .iov_base = m->bytes[i], .iov_len = MESSAGE_BYTES };
                 m->headers[i].msg_hdr = (struct msghdr){ .msg_name = &m->from[i],
                                                          .msg_namelen = sizeof(m->from[i]),
                                                          .msg_iov = &m->vectors[i],
@@ -82,7 +90,8 @@ static int receive(ch_feed *feed, unsigned max)
 }
 
 /* 1 if it is an event of the kernel's process connector. */
-static int get_event(const FeedMessages *messages, size_t i, struct proc_event *ret, uint32_t *ret_number)
+static int get_event(const FeedMessages *messages, size_t i, struct proc_event *ret,
+                     uint32_t *ret_number)
 {
         const char *bytes = messages->bytes[i];
         size_t at = NLMSG_HDRLEN + sizeof(struct cn_msg);
@@ -136,8 +145,8 @@ static int wait_answer(ch_feed *feed)
 }
 
 /*
- * From 6.6 on the request has a mask of events; before that it is ignored without an answer. Once a mask
- * is set, answers are masked as well: so the mask comes second.
+ * From 6.6 on the request has a mask of events; before that it is ignored without an answer. Once a
+ * mask is set, answers are masked as well: so the mask comes second.
  */
 static int listen_to_kernel(ch_feed *feed)
 {
@@ -162,10 +171,11 @@ static int error_listen(int r, ch_error **err)
                                  "not allowed to hear of processes that start and end: run as root "
                                  "or with CAP_NET_ADMIN");
         if (r == -ECONNREFUSED || r == -ETIMEDOUT)
-                return error_set(err, CH_ERROR_NOT_SUPPORTED, 0, NULL,
-                                 "the process connector does not answer: the kernel lacks "
-                                 "CONFIG_PROC_EVENTS, or this is not the host's own network, pid and "
-                                 "user namespace");
+                return error_set(
+                        err, CH_ERROR_NOT_SUPPORTED, 0, NULL,
+                        "the process connector does not answer: the kernel lacks "
+                        "CONFIG_PROC_EVENTS, or this is not the host's own network, pid and "
+                        "user namespace");
         if (r == -EPROTONOSUPPORT || r == -EAFNOSUPPORT)
                 return error_set(err, CH_ERROR_NOT_SUPPORTED, 0, NULL,
                                  "this kernel has no connector: CONFIG_CONNECTOR and "
@@ -236,7 +246,8 @@ static int is_gap(ch_feed *feed, const struct proc_event *event, uint32_t number
         if (feed->is_filtered || event->what == PROC_EVENT_NONE || cpu > INT16_MAX)
                 return 0;
         if (cpu >= n) {
-                if (array_reserve(&feed->numbers, &feed->n_cpus, cpu + 1, sizeof(*feed->numbers)) < 0)
+                if (array_reserve(&feed->numbers, &feed->n_cpus, cpu + 1, sizeof(*feed->numbers)) <
+                    0)
                         return 0;
                 memset(feed->numbers + n, 0, (feed->n_cpus - n) * sizeof(*feed->numbers));
         }

@@ -78,7 +78,8 @@ static int give_mm(ch_registry *registry, Process *process, const ch_process_fac
         return 0;
 }
 
-/* The reaper that the kernel chose is the same for all children: the first that can still be read tells. */
+/* The reaper that the kernel chose is the same for all children: the first that can still be read
+ * tells. */
 static Process *find_reaper(ch_registry *registry, const Process *process)
 {
         Process *reaper = NULL;
@@ -199,7 +200,8 @@ static int check_parent_group(ch_registry *registry, Process *parent, const ch_p
         return r;
 }
 
-static int add_child(ch_registry *registry, pid_t parent_pid, pid_t pid, const ch_process_facts *facts)
+static int add_child(ch_registry *registry, pid_t parent_pid, pid_t pid,
+                     const ch_process_facts *facts)
 {
         Process *parent = process_find(registry, parent_pid), *process;
         int r = 0;
@@ -247,7 +249,8 @@ _public_ int ch_registry_fork(ch_registry *registry, pid_t parent, pid_t child)
 
 /*
  * It gave its mm up for a new one. Told late, after a resync that saw it already and perhaps a
- * child that shares the new one, nothing changes: nobody can come to share an mm again that he left.
+ * child that shares the new one, nothing changes: nobody can come to share an mm again that he
+ * left.
  */
 static int renew_mm(ch_registry *registry, Process *process, uint64_t key)
 {
@@ -289,8 +292,8 @@ _public_ int ch_registry_exec(ch_registry *registry, pid_t pid)
 }
 
 /*
- * Told of who still lives: by a thread that is not the last, or late, of who had the pid before. Only where that
- * can be: of a process that was seen to start and has no threads it is the end.
+ * Told of who still lives: by a thread that is not the last, or late, of who had the pid before.
+ * Only where that can be: of a process that was seen to start and has no threads it is the end.
  */
 static int still_lives(ch_registry *registry, const Process *process)
 {
@@ -320,7 +323,8 @@ _public_ int ch_registry_exit(ch_registry *registry, pid_t pid)
         return 0;
 }
 
-_public_ int ch_registry_attach(ch_registry *registry, pid_t pid, const char *path, uint64_t group_id)
+_public_ int ch_registry_attach(ch_registry *registry, pid_t pid, const char *path,
+                                uint64_t group_id)
 {
         ch_process_facts facts = { .group_id = group_id, .group = (char *)path };
         Process *process = process_find(registry, pid);

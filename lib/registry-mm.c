@@ -21,7 +21,8 @@ static void remove_key(ch_registry *registry, Mm *mm)
         if (mm->key_prev)
                 mm->key_prev->key_next = mm->key_next;
         else if (mm->key_next)
-                (void)hash_put(&registry->mms_by_key, mm->key, mm->key_next); /* replaces: no memory */
+                (void)hash_put(&registry->mms_by_key, mm->key,
+                               mm->key_next); /* replaces: no memory */
         else
                 (void)hash_remove(&registry->mms_by_key, mm->key);
         mm->key = 0;
@@ -99,8 +100,8 @@ int mm_renew(ch_registry *registry, Mm *mm, uint64_t key)
         return mm_set_key(registry, mm, key);
 }
 
-/* Who leaves is among the users where it is only its first thread that does; then it may keep the duty, and
- * children of its other threads are nobody's children to that thread. */
+/* Who leaves is among the users where it is only its first thread that does; then it may keep the
+ * duty, and children of its other threads are nobody's children to that thread. */
 static int rank_of(const ch_registry *registry, const Process *candidate, const Process *leaver)
 {
         if (candidate == leaver)
@@ -111,8 +112,9 @@ static int rank_of(const ch_registry *registry, const Process *candidate, const 
 }
 
 /*
- * Children in the order of their list, then siblings in that of theirs, then the oldest: looked for among
- * those who share the mm, which are few, where the kernel looks through every process of the host.
+ * Children in the order of their list, then siblings in that of theirs, then the oldest: looked for
+ * among those who share the mm, which are few, where the kernel looks through every process of the
+ * host.
  */
 static Process *next_owner(ch_registry *registry, const Mm *mm, const Process *leaver)
 {
@@ -168,7 +170,8 @@ void mm_leave(ch_registry *registry, Process *process, ch_owner_cause cause)
         if (!mm)
                 return;
         *(process->prev_user ? &process->prev_user->next_user : &mm->users) = process->next_user;
-        *(process->next_user ? &process->next_user->prev_user : &mm->last_user) = process->prev_user;
+        *(process->next_user ? &process->next_user->prev_user : &mm->last_user) =
+                process->prev_user;
         process->mm = NULL;
         process->next_user = process->prev_user = NULL;
         if (--mm->n_users == 1)

@@ -65,7 +65,8 @@ void process_set_parent(ch_registry *registry, Process *process, Process *parent
 void process_give_children(ch_registry *registry, Process *process, Process *to)
 {
         while (process->children) {
-                process->children->by_thread = 0; /* what is left of the other is its first thread, or is counted so */
+                process->children->by_thread =
+                        0; /* what is left of the other is its first thread, or is counted so */
                 process_set_parent(registry, process->children, to);
         }
 }

@@ -8,15 +8,16 @@
 /* One process as it is now. */
 typedef struct Entry {
         pid_t pid;
-        uint32_t class;         /* which mm; NO_CLASS none */
+        uint32_t class; /* which mm; NO_CLASS none */
         ch_process_facts facts;
         Process *process;
 } Entry;
 
 /* Those that share one mm now: a run of the entries once these are sorted by class. */
 typedef struct Class {
-        size_t first, n;        /* entries; while classes are sought, `first` is where the first of them is */
-        Mm *mm;                 /* what the registry knows it as */
+        size_t first,
+                n; /* entries; while classes are sought, `first` is where the first of them is */
+        Mm *mm;    /* what the registry knows it as */
 } Class;
 
 typedef struct Resync {
@@ -25,7 +26,7 @@ typedef struct Resync {
         size_t n, n_allocated;
         Class *classes;
         size_t n_classes, n_classes_allocated;
-        uint32_t *order;        /* of the classes of one key, as they compare */
+        uint32_t *order; /* of the classes of one key, as they compare */
         Process **gone;
         size_t n_gone, n_gone_allocated;
 } Resync;
@@ -100,7 +101,8 @@ static int compare_class(const Resync *resync, uint32_t class, pid_t pid)
         for (size_t i = resync->classes[class].first; i < resync->n && r == -ESRCH; i++) {
                 const Entry *entry = &resync->entries[i];
 
-                if (entry->facts.mm_key != resync->entries[resync->classes[class].first].facts.mm_key)
+                if (entry->facts.mm_key !=
+                    resync->entries[resync->classes[class].first].facts.mm_key)
                         break;
                 if (entry->class == class)
                         r = source->compare_mm(entry->pid, pid, source->userdata);
@@ -190,7 +192,8 @@ static int classify(Resync *resync)
         return 0;
 }
 
-/* Who is not there any more, or whose pid is another's now: out of the table, not yet out of the rest. */
+/* Who is not there any more, or whose pid is another's now: out of the table, not yet out of the
+ * rest. */
 static int find_gone(Resync *resync)
 {
         ch_registry *registry = resync->registry;
@@ -266,8 +269,9 @@ static Mm *known_mm(const Resync *resync, const Class *class)
 }
 
 /*
- * How well a class fits what was known of an mm, when someone left it by exec unseen: who left shows another key, except
- * for the same program without address randomisation. Then the greater number stays, then the owner.
+ * How well a class fits what was known of an mm, when someone left it by exec unseen: who left
+ * shows another key, except for the same program without address randomisation. Then the greater
+ * number stays, then the owner.
  */
 static uint64_t claim_of(const Resync *resync, const Class *class, const Mm *mm)
 {
@@ -346,15 +350,16 @@ static void leave_owners(Resync *resync)
         for (size_t i = 0; i < resync->n; i++) {
                 Process *process = resync->entries[i].process;
 
-                if (process && process->mm && process->mm != mm_of_entry(resync, &resync->entries[i]))
+                if (process && process->mm &&
+                    process->mm != mm_of_entry(resync, &resync->entries[i]))
                         mm_leave(resync->registry, process, CH_OWNER_CAUSE_RESYNC);
         }
         for (size_t i = 0; i < resync->n_gone; i++)
                 mm_leave(resync->registry, resync->gone[i], CH_OWNER_CAUSE_RESYNC);
 }
 
-/* The owner of an mm that nobody knew is the one it was made for: none of the others is older; of the
- * same tick, the parent is. */
+/* The owner of an mm that nobody knew is the one it was made for: none of the others is older; of
+ * the same tick, the parent is. */
 static const Entry *find_maker(const Entry *entries, size_t n)
 {
         const Entry *maker = &entries[0];
@@ -420,8 +425,8 @@ static void free_gone(Resync *resync)
         resync->n_gone = 0;
 }
 
-/* The parent may have exited since it was read, and may not have been listed any more: then the kernel has named
- * another. */
+/* The parent may have exited since it was read, and may not have been listed any more: then the
+ * kernel has named another. */
 static Process *find_parent(const Resync *resync, const Entry *entry)
 {
         Process *parent = process_find(resync->registry, entry->facts.ppid);
@@ -446,8 +451,8 @@ static void link_parents(Resync *resync)
         }
 }
 
-/* After it the registry is whole, also when memory ran out in the midst: then processes are missing or have no
- * mm until the next. */
+/* After it the registry is whole, also when memory ran out in the midst: then processes are missing
+ * or have no mm until the next. */
 static int apply(Resync *resync)
 {
         int r;

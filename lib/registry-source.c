@@ -80,7 +80,8 @@ static uint64_t key_of(const ProcStat *stat)
         return hash_mix(stat->start_stack + hash_mix(stat->start_code + hash_mix(stat->end_code)));
 }
 
-/* One read: it is done for each fork. Longer texts, of hosts with many hierarchies or very long paths, go the other way. */
+/* One read: it is done for each fork. Longer texts, of hosts with many hierarchies or very long
+ * paths, go the other way. */
 static int read_path(const ProcSource *source, pid_t pid, char **ret)
 {
         char file[PROC_PATH_MAX], text[2048];
@@ -116,8 +117,10 @@ static int read_group(const ProcSource *source, pid_t pid, ch_process_facts *fac
         r = read_path(source, pid, &path);
         if (r == -ENOMEM || r == -ESRCH)
                 return r;
-        /* ENOENT: it has been moved since, and the group was removed; the next event or resync will see */
-        if (r < 0 || fstatat(source->tree->fd, path[1] ? path + 1 : ".", &st, AT_SYMLINK_NOFOLLOW) < 0)
+        /* ENOENT: it has been moved since, and the group was removed; the next event or resync will
+         * see */
+        if (r < 0 ||
+            fstatat(source->tree->fd, path[1] ? path + 1 : ".", &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return 0;
         facts->group_id = st.st_ino;
         facts->group = TAKE_PTR(path);
@@ -173,8 +176,8 @@ static int may_ptrace(void)
                data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE);
 }
 
-/* Single processes may still be kept from us, by more capabilities than ours or by a security module: of these it
- * cannot be told, and they count as sharing with nobody. */
+/* Single processes may still be kept from us, by more capabilities than ours or by a security
+ * module: of these it cannot be told, and they count as sharing with nobody. */
 static int check_kcmp(ch_error **err)
 {
         int r = mm_compare(getpid(), getpid());

@@ -84,7 +84,8 @@ _public_ int ch_registry_get_mm(const ch_registry *registry, pid_t pid, ch_mm_in
         return 0;
 }
 
-_public_ ssize_t ch_registry_get_users(const ch_registry *registry, pid_t pid, pid_t *pids, size_t n)
+_public_ ssize_t ch_registry_get_users(const ch_registry *registry, pid_t pid, pid_t *pids,
+                                       size_t n)
 {
         const Mm *mm;
         size_t i = 0;

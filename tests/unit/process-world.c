@@ -17,7 +17,9 @@ static int new_mm(World *world, pid_t owner, uint64_t key)
         for (int i = 0; i <= WORLD_PIDS; i++) {
                 if (world->mms[i].n_users)
                         continue;
-                world->mms[i] = (WorldMm){ .owner = owner, .n_users = 1, .key = key,
+                world->mms[i] = (WorldMm){ .owner = owner,
+                                           .n_users = 1,
+                                           .key = key,
                                            .last_group_id = get(world, owner)->group_id };
                 return i;
         }
@@ -194,6 +196,7 @@ static int list(int (*each)(pid_t pid, void *arg), void *arg, void *userdata)
 
 ch_process_source world_source(World *world)
 {
-        return (ch_process_source){ .read = read_facts, .compare_mm = compare_mm, .list = list,
-                                    .userdata = world };
+        return (ch_process_source){
+                .read = read_facts, .compare_mm = compare_mm, .list = list, .userdata = world
+        };
 }

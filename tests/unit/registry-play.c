@@ -12,7 +12,8 @@
 #include "registry-play.h"
 #include "util.h"
 
-static void on_owner(const ch_mm_info *mm, pid_t from, pid_t to, ch_owner_cause cause, void *userdata)
+static void on_owner(const ch_mm_info *mm, pid_t from, pid_t to, ch_owner_cause cause,
+                     void *userdata)
 {
         Fixture *f = userdata;
 
@@ -25,7 +26,9 @@ int setup(void **state)
 {
         Fixture *f = calloc(1, sizeof(*f));
         ch_process_source source;
-        ch_registry_options options = { .source = &source, .owner_changed = on_owner, .userdata = f };
+        ch_registry_options options = { .source = &source,
+                                        .owner_changed = on_owner,
+                                        .userdata = f };
 
         world_init(&f->world);
         source = world_source(&f->world);
@@ -49,7 +52,9 @@ int teardown(void **state)
 void restart(Fixture *f, uint64_t seed)
 {
         ch_process_source source;
-        ch_registry_options options = { .source = &source, .owner_changed = on_owner, .userdata = f };
+        ch_registry_options options = { .source = &source,
+                                        .owner_changed = on_owner,
+                                        .userdata = f };
 
         (void)ch_registry_free(f->registry);
         *f = (Fixture){ .random = seed * 0x9e3779b97f4a7c15ULL + 1 };

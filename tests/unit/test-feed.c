@@ -41,12 +41,13 @@ typedef struct Fixture {
         ch_registry *registry;
         ch_feed *feed;
         Board *board;
-        pid_t child;            /* ours that shares; ended with the test, however that ends */
+        pid_t child;                 /* ours that shares; ended with the test, however that ends */
         Change changes[CHANGES_MAX]; /* the last of them */
         size_t n_changes;
 } Fixture;
 
-static void on_owner(const ch_mm_info *mm, pid_t from, pid_t to, ch_owner_cause cause, void *userdata)
+static void on_owner(const ch_mm_info *mm, pid_t from, pid_t to, ch_owner_cause cause,
+                     void *userdata)
 {
         Fixture *f = userdata;
 
@@ -57,7 +58,8 @@ static void on_owner(const ch_mm_info *mm, pid_t from, pid_t to, ch_owner_cause 
 static int was_told(const Fixture *f, pid_t from, pid_t to, ch_owner_cause cause)
 {
         for (size_t i = 0; i < f->n_changes && i < CHANGES_MAX; i++)
-                if (f->changes[i].from == from && f->changes[i].to == to && f->changes[i].cause == cause)
+                if (f->changes[i].from == from && f->changes[i].to == to &&
+                    f->changes[i].cause == cause)
                         return 1;
         return 0;
 }
@@ -72,7 +74,8 @@ static int setup(void **state)
         options.tree = f->tree;
         assert_int_equal(ch_registry_new(&options, &f->registry, NULL), 0);
         assert_int_equal(ch_feed_new(f->registry, &f->feed, NULL), 0);
-        f->board = mmap(NULL, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        f->board = mmap(NULL, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                        0);
         assert_ptr_not_equal(f->board, MAP_FAILED);
         *state = f;
         return 0;
@@ -262,7 +265,8 @@ static void *run_on(void *arg)
         return NULL;
 }
 
-/* Neither the exit of the first thread is the end of a process, nor does it hide what the others share. */
+/* Neither the exit of the first thread is the end of a process, nor does it hide what the others
+ * share. */
 static void test_first_thread_exits(void **state)
 {
         Fixture *f = *state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The mm registry beside a model of the kernel that searches everything, through thousands of random steps. */
+/* The mm registry beside a model of the kernel that searches everything, through thousands of
+ * random steps. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,8 +35,8 @@ static unsigned count_key(const World *world, uint64_t key)
         return n;
 }
 
-/* CLONE_PARENT hides the forking task from the connector. It is found by the key, but where the key is that of many, which
- * the next resync mends. */
+/* CLONE_PARENT hides the forking task from the connector. It is found by the key, but where the key
+ * is that of many, which the next resync mends. */
 static int is_hidden(Fixture *f, pid_t forker)
 {
         const WorldMm *own = world_mm(&f->world, forker);
@@ -47,7 +48,8 @@ static int is_hidden(Fixture *f, pid_t forker)
 static void random_fork(Fixture *f)
 {
         pid_t forker = any(f);
-        int flags = (roll(f, 2) ? CLONE_VM : 0) | (forker > 1 && roll(f, 5) == 0 ? CLONE_PARENT : 0);
+        int flags =
+                (roll(f, 2) ? CLONE_VM : 0) | (forker > 1 && roll(f, 5) == 0 ? CLONE_PARENT : 0);
 
         if (flags == (CLONE_VM | CLONE_PARENT) && is_hidden(f, forker))
                 flags = 0;
@@ -75,7 +77,8 @@ static void random_step(Fixture *f, int may_attach)
         }
 }
 
-/* Each event told at once: everything is as the model that searches all has it, after every step. */
+/* Each event told at once: everything is as the model that searches all has it, after every step.
+ */
 static void test_random_exact(void **state)
 {
         Fixture *f = *state;
@@ -90,8 +93,8 @@ static void test_random_exact(void **state)
         }
 }
 
-/* Told late: what is gone by then cannot be asked any more, but nothing is left over, and a resync makes
- * the rest good. */
+/* Told late: what is gone by then cannot be asked any more, but nothing is left over, and a resync
+ * makes the rest good. */
 static void test_random_late(void **state)
 {
         Fixture *f = *state;
@@ -171,9 +174,9 @@ static void test_owners_stay(void **state)
                                 random_step(f, 0);
                         f->n_queue = 0;
                         for (size_t k = 0; k <= WORLD_PIDS; k++)
-                                if (owners[k] && (!f->world.processes[owners[k]].lives ||
-                                                  f->world.processes[owners[k]].start_ticks !=
-                                                          ticks[owners[k]]))
+                                if (owners[k] &&
+                                    (!f->world.processes[owners[k]].lives ||
+                                     f->world.processes[owners[k]].start_ticks != ticks[owners[k]]))
                                         owners[k] = 0;
                         assert_int_equal(ch_registry_resync(f->registry, NULL), 0);
                         check_owners_that_stayed(f, owners);

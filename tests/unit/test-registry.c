@@ -13,8 +13,8 @@
 #include "util.h"
 
 /*
- * Who takes over: init has P, which has two children and a sibling that share with it, and somebody of another
- * family, who is the oldest of them:
+ * Who takes over: init has P, which has two children and a sibling that share with it, and somebody
+ * of another family, who is the oldest of them:
  *
  *      1 ── other ─ ─ (made by P's forker, reparented)
  *      └── P ── child, late
@@ -134,7 +134,8 @@ static void test_attach(void **state)
         assert_int_equal(info_of(f, other).last_group_id, 4);
 }
 
-/* CLONE_INTO_CGROUP: a new mm is paid by the child's group, one that is shared still by its owner's. */
+/* CLONE_INTO_CGROUP: a new mm is paid by the child's group, one that is shared still by its
+ * owner's. */
 static void test_fork_into_group(void **state)
 {
         Fixture *f = *state;
@@ -215,7 +216,8 @@ static void test_pid_reuse(void **state)
         assert_int_equal(info_of(f, old).group_id, 5);
 }
 
-/* Their forks were lost without a word: read when somebody speaks of them, with those above them. */
+/* Their forks were lost without a word: read when somebody speaks of them, with those above them.
+ */
 static void test_unknown(void **state)
 {
         Fixture *f = *state;
@@ -317,8 +319,9 @@ static void test_threads(void **state)
 }
 
 /*
- * The first thread of an owner exits, others live: to the kernel that is the exit of the task that owned. A child of
- * that thread takes over; of another thread's children the older process goes first, which is the owner's own.
+ * The first thread of an owner exits, others live: to the kernel that is the exit of the task that
+ * owned. A child of that thread takes over; of another thread's children the older process goes
+ * first, which is the owner's own.
  */
 static void test_first_thread(void **state)
 {
@@ -371,11 +374,13 @@ static void test_first_thread(void **state)
         }
 }
 
-/* Somebody left by exec unseen: the rest keep the mm, also when the new program cannot be told by its key. */
+/* Somebody left by exec unseen: the rest keep the mm, also when the new program cannot be told by
+ * its key. */
 static void test_resync_splits(void **state)
 {
         Fixture *f = *state;
-        pid_t a = do_fork(f, 1, 0, 2), b = do_fork(f, a, CLONE_VM, 3), c = do_fork(f, a, CLONE_VM, 4);
+        pid_t a = do_fork(f, 1, 0, 2), b = do_fork(f, a, CLONE_VM, 3),
+              c = do_fork(f, a, CLONE_VM, 4);
         uint64_t id;
 
         settle(f);
