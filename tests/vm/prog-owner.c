@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "prog-owner.h"
@@ -187,11 +188,28 @@ static void ask_daemon(int slot, int kernel, int want)
         tell(want, kernel, text, streq(answer.group, group));
 }
 
+/* "c", or "c 6.11:a" for another from that kernel on. */
+static int next_payer(Words *words)
+{
+        int group = group_find(next(words));
+        unsigned major, minor, our_major, our_minor;
+        struct utsname kernel;
+        char other[16];
+
+        if (words->at == words->n)
+                return group;
+        if (uname(&kernel) < 0 || sscanf(kernel.release, "%u.%u", &our_major, &our_minor) != 2 ||
+            sscanf(next(words), "%u.%u:%15s", &major, &minor, other) != 3)
+                die("not VERSION:GROUP");
+        return our_major > major || (our_major == major && our_minor >= minor) ? group_find(other)
+                                                                               : group;
+}
+
 /* Fresh memory of an actor: by page, and by the group's own account. */
 static void play_touch(Words *words)
 {
         uint64_t before[N_GROUPS], after[N_GROUPS], address;
-        int slot = next_slot(words), want = group_find(next(words)), pages, growth;
+        int slot = next_slot(words), want = next_payer(words), pages, growth;
 
         (void)order(slot, OP_CLEAR);
         groups_read(before);

@@ -5,7 +5,7 @@
 #     /o/b ── B ─┼─ one address space: whose group pays for its next page?
 #     /o/c ── C ─┘
 #
-# timeout: 240
+# timeout: 180
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
 
