@@ -126,7 +126,7 @@ void ch_registry_get_figures(const ch_registry *registry, ch_registry_figures *r
 /*
  * The process connector (CONFIG_PROC_EVENTS, netlink): fork, exec and exit of the whole host. Listens first and then reads all processes into the
  * registry (ch_registry_resync), so that nothing falls between. -ENOTSUP kernel without it, or a network, pid or user
- * namespace that does not get them; -EPERM without CAP_NET_ADMIN. Blocks for less than a second. The registry must live
+ * namespace that does not get them; -EPERM without CAP_NET_ADMIN (before Linux 6.6). Blocks for less than a second. The registry must live
  * longer than its feed.
  */
 int ch_feed_new(ch_registry *registry, ch_feed **ret, ch_error **err);
