@@ -324,14 +324,14 @@ static int start_ownership(Manager *manager)
         return ownership_new(&options, &manager->ownership);
 }
 
-/* Those of an earlier life of the daemon. */
+/* Those of an earlier life of the daemon. Leases keep their numbers, so they come first. */
 static void load_claims(Manager *manager)
 {
+        leases_load(manager->leases);
         for (Group *group = manager->groups->root; group;
              group = group_next(manager->groups->root, group, 0))
                 if (group->flags & GROUP_CLAIMED)
                         claims_load(manager->claims, group->path);
-        leases_load(manager->leases);
 }
 
 static int start_model(Manager *manager, ch_error **err)

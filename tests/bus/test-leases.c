@@ -473,6 +473,26 @@ static void remove_group(Env *env, const char *path)
         env_wait_signal(env, "GroupRemoved", path, 1);
 }
 
+/* The claims of groups, which are found again in the groups, and those of leases do not get in each other's way. */
+static void test_restart_beside_groups(void **state)
+{
+        Env *env = *state;
+        int held;
+
+        start(env);
+        held = reserve(env, "/web", 2 * MIB, NULL);
+        sd_bus_message_unref(env_call(env, "CreateGroup", "sa{sv}a{sv}", "/web/claims", 0, 1,
+                                      "claim", "t", 3 * MIB));
+        assert_int_equal(count(env), 2);
+        assert_int_equal(env_stop_daemon(env, SIGKILL), -SIGKILL);
+        env_start_daemon(env, NULL);
+        assert_int_equal(count(env), 2);
+        refused(env, 5 * MIB);
+        sd_bus_message_unref(env_call(env, "Release", "h", held));
+        assert_int_equal(count(env), 1);
+        assert_int_equal(close(held), 0);
+}
+
 /* What was claimed in a group that goes counts in its parent, also for the next life. */
 static void test_reparented(void **state)
 {
@@ -518,5 +538,6 @@ const struct CMUnitTest lease_tests[] = {
         cmocka_unit_test_setup_teardown(test_limit, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_many, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_reparented, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(test_restart_beside_groups, env_setup, env_teardown),
 };
 const size_t n_lease_tests = ELEMENTSOF(lease_tests);
