@@ -87,7 +87,7 @@ static const Option options[] = {
         { "weights",   0,   "TERM:N", OPTION_STRINGS, AT(weights), .verbs = "place",
           .help = "Weights of the terms of the score, e.g. headroom:3,sharing:10; those left out do not count" },
         { "hold",      0,   "TIME", OPTION_USEC, AT(hold_usec), GIVEN_HOLD, "place",
-          .help = "Keep the room so long (default: until the program ends; without one until Ctrl-C or the end of a pipe)" },
+          .help = "Keep the room so long (default: 3min from the start of the program; without one until Ctrl-C or the end of a pipe)" },
         { "claim",     0,   "BYTES", OPTION_BYTES, AT(claim_bytes), GIVEN_CLAIM, "create run",
           .help = "Set so much memory aside for the group that is made; refused where there is no room (root only)" },
         { "cwd",       0,   "DIR", OPTION_STRING, AT(cwd), .verbs = "run place",

@@ -50,19 +50,19 @@ static const Verb verbs[] = {
           "Run a program inside a group, which is made for it and removed afterwards if need be", verb_run,
           "chargectl run -p MemoryMax=1G -p CPUWeight=20 -- make -j8\nchargectl run --group=/ci/job --keep ./test.sh" },
         { "place", "[PID…] [-- PROGRAM [ARGUMENT…]]", 0, ANY_ARGS, VERB_READS | VERB_CHANGES, "pid",
-          "Choose by charge which of several groups takes processes, or a program, which is run there", verb_place,
+          "Choose one of several groups by where memory is charged; move processes there, or start a program", verb_place,
           "chargectl place 1234 --tree --pool=web --dry-run\nchargectl place --group=/old --candidates=/a,/b --placement=affinity\n"
           "chargectl place --bytes=2G --pool=ci -- make -j8" },
         { "reserve", "GROUP BYTES [-- COMMAND…]", 2, ANY_ARGS, VERB_DAEMON | VERB_CHANGES, "group word command word",
           "Set memory aside in a group while a command runs, or until Ctrl-C or the end of a pipe", verb_reserve,
           "chargectl reserve /web 2G -- ./start-worker\nchargectl reserve /web 2G --note=upgrade\n"
           "chargectl reserve /db 1G -- sh -c 'chargectl move 1234 /db --lease=$CHARGEHAND_LEASE'" },
+        { "pools", "[POOL]", 0, 1, VERB_DAEMON, "pool", "List the pools that 'place' may choose from, and the room in their groups",
+          verb_pools, "chargectl pools" },
         { "claims", "[GROUP]", 0, 1, VERB_DAEMON, "group", "List the memory that is set aside, by whom and for what",
           verb_claims, "chargectl claims\nchargectl claims /web --json" },
 
         { "jobs", "", 0, 0, VERB_DAEMON, "", "List jobs, also those that ended lately", verb_jobs, "chargectl jobs" },
-        { "pools", "[POOL]", 0, 1, VERB_DAEMON, "pool", "List the pools that 'place' may choose from, and the room in their groups",
-          verb_pools, "chargectl pools" },
         { "cancel", "JOB…", 1, ANY_ARGS, VERB_DAEMON | VERB_CHANGES, "job", "End jobs; what they did is undone", verb_cancel,
           "chargectl cancel 3" },
         { "monitor", "[GROUP]", 0, 1, VERB_DAEMON, "group", "Print every signal of the daemon as it comes", verb_monitor,
