@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "error.h"
 #include "hash.h"
@@ -209,26 +210,42 @@ int leases_end(Leases *leases, uint64_t claim)
         return 0;
 }
 
+/* Nobody's file system is asked: one that does not answer would keep a worker for ever. */
+static int read_inode(int fd, uint64_t *ret_dev, uint64_t *ret_ino)
+{
+        struct statx st;
+
+        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st) < 0 ||
+            !S_ISFIFO(st.stx_mode))
+                return 0;
+        *ret_dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+        *ret_ino = st.stx_ino;
+        return 1;
+}
+
 int lease_find(Claims *claims, int fd, uint64_t *ret_claim, ch_error **err)
 {
-        struct stat st;
+        uint64_t dev, ino;
 
-        if (fstat(fd, &st) >= 0 && S_ISFIFO(st.st_mode) &&
-            claims_find_lease(claims, st.st_dev, st.st_ino, ret_claim) >= 0)
+        if (read_inode(fd, &dev, &ino) && claims_find_lease(claims, dev, ino, ret_claim) >= 0)
                 return 0;
         return error_set(err, CH_ERROR_NO_SUCH_CLAIM, 0, "lease",
                          "the file descriptor is no lease of this chargehandd, or it has been "
                          "released; 'chargectl claims' lists what there is");
 }
 
-/* Does anybody hold the other end? What they wrote is read away. */
+/* Does anybody hold the other end? What they wrote is read away; more than fits into the FIFO was written just now. */
 static int has_writer(int fd)
 {
+        int64_t left = fcntl(fd, F_GETPIPE_SZ);
         char buffer[4096];
         ssize_t n;
 
-        while ((n = read(fd, buffer, sizeof(buffer))) > 0 || (n < 0 && errno == EINTR))
-                ;
+        while ((n = read(fd, buffer, sizeof(buffer))) > 0 || (n < 0 && errno == EINTR)) {
+                left -= n > 0 ? n : 0;
+                if (left < 0)
+                        return 1;
+        }
         return n < 0 && errno == EAGAIN;
 }
 
@@ -289,6 +306,8 @@ void leases_load(Leases *leases)
                 r = lease_record_read(leases->dir_fd, claim, &record);
                 if (r >= 0)
                         r = load_one(leases, &record);
+                if (r == -ESTALE) /* the holder went with that boot */
+                        r = 0;
                 if (r < 0)
                         log_warning("claims/%s is of no use and removed: %s", entries[i]->d_name,
                                     strerror(-r));

@@ -41,7 +41,7 @@ int leases_end(Leases *leases, uint64_t claim);
 /* On the loop: the records of leases that went to another group are written again, by a worker. */
 void leases_save_moved(Leases *leases);
 
-/* Which lease an fd stands for. May block where the fd is of a file system that does: on a worker. NoSuchClaim. */
+/* Which lease an fd stands for. NoSuchClaim. */
 int lease_find(Claims *claims, int fd, uint64_t *ret_claim, ch_error **err);
 
 #endif
