@@ -254,7 +254,6 @@ static int reply(Request *request, json_object *json, const Job *job, int lease)
         return r < 0 ? r : request_send(request, reply);
 }
 
-/* The claim is the job's from here on, whatever comes of it. */
 static int hand_to_job(Request *request, PlaceCall *call)
 {
         Placement *placement = &call->placement;
@@ -267,8 +266,10 @@ static int hand_to_job(Request *request, PlaceCall *call)
                 return r;
         r = jobs_add_move(request->manager->jobs, TAKE_PTR(placement->plan), placement->chosen,
                           request->uid, &room, &job, &request->error);
+        if (r < 0)
+                return r; /* placement_done() gives the room back, unless the job has done so */
         placement->claim = 0;
-        return r < 0 ? r : reply(request, placement->json, job, -EBADF);
+        return reply(request, placement->json, job, -EBADF);
 }
 
 static int hand_to_lease(Request *request, PlaceCall *call)

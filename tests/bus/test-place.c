@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <cmocka.h>
 
 #include "bus-env.h"
@@ -486,6 +488,51 @@ static void test_real(void **state)
         real_end(env, root);
 }
 
+static int on_busy(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+        Crowd *crowd = userdata;
+
+        crowd->answered++;
+        if (error)
+                assert_string_equal(error->name, CH_BUS_ERROR_PREFIX "Busy");
+        crowd->refused += error != NULL;
+        return 0;
+}
+
+/* A placement of what is being moved already comes to no job, and gives its room back. */
+static void test_busy(void **state)
+{
+        Crowd crowd = { 0 };
+        Env *env = *state;
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+                for (;;)
+                        (void)pause();
+        }
+        add_groups(env);
+        start(env, pools);
+        for (size_t i = 0; i < CROWD; i++) {
+                _cleanup_(reply_freep) sd_bus_message *m = NULL;
+
+                assert_true(sd_bus_message_new_method_call(env->client, &m, CH_BUS_NAME,
+                                                           CH_BUS_PATH, CH_BUS_MANAGER_INTERFACE,
+                                                           "Place") >= 0);
+                assert_true(sd_bus_message_append(m, "a{sv}", 4, "pids", "au", 1, (uint32_t)pid,
+                                                  "candidates", "as", 1, "/ci/a", "bytes", "t",
+                                                  UINT64_C(4096), "policy", "s", "stay") >= 0);
+                assert_true(sd_bus_call_async(env->client, NULL, m, on_busy, &crowd,
+                                              60 * 1000000ULL) >= 0);
+        }
+        env_wait(env, all_answered, &crowd);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        wait_claims(env, 0);
+}
+
 const struct CMUnitTest place_tests[] = {
         cmocka_unit_test_setup_teardown(test_dry_run, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_lease, env_setup, env_teardown),
@@ -495,5 +542,6 @@ const struct CMUnitTest place_tests[] = {
         cmocka_unit_test_setup_teardown(test_many_at_once, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_pools, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(test_real, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(test_busy, env_setup, env_teardown),
 };
 const size_t n_place_tests = ELEMENTSOF(place_tests);
