@@ -208,13 +208,13 @@ void claims_load(Claims *claims, const char *path)
         ch_group_unref(group);
 }
 
-void claims_drop(Claims *claims, const char *path)
+void claims_drop(Claims *claims, const char *path, uint64_t group_id)
 {
         ClaimNode *node;
 
         pthread_mutex_lock(&claims->lock);
         node = streq(path, "/") ? NULL : claim_node_find(&claims->nodes, path);
-        if (node)
+        if (node && (!group_id || !node->group_id || node->group_id == group_id))
                 drop_node(claims, node);
         pthread_mutex_unlock(&claims->lock);
 }

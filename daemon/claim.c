@@ -344,7 +344,7 @@ int claims_reserve(Claims *claims, const ClaimRequest *request, uint64_t *ret_id
         if (ch_tree_open_group(claims->options.tree, request->group, &group, NULL) >= 0)
                 ch_group_unref(group);
         else
-                claims_drop(claims, request->group);
+                claims_drop(claims, request->group, grant.group_id);
         return 0;
 }
 

@@ -104,8 +104,9 @@ int claims_take(Claims *claims, ch_group *group, uint64_t bytes, const uint64_t 
 void claims_put_back(Claims *claims, ch_group *group, uint64_t bytes);
 /* A group that is known to have one, at the start of the daemon. Reads a file. */
 void claims_load(Claims *claims, const char *path);
-/* The group is gone: its own claim ends, what else was claimed in it counts in its parent. */
-void claims_drop(Claims *claims, const char *path);
+/* The group is gone: its own claim ends, what else was claimed in it counts in its parent. Nothing happens to a group of another id that
+ * was made at the path meanwhile; 0: whatever it was. */
+void claims_drop(Claims *claims, const char *path, uint64_t group_id);
 
 /*
  * For whoever makes a group by another way than CreateGroup, once it is there and its memory.max is set: on a worker.

@@ -154,7 +154,7 @@ static void on_group_removed(Group *group, void *userdata)
 
         watches_remove(manager->watches, group);
         tidy_count(manager->tidy);
-        claims_drop(manager->claims, group->path);
+        claims_drop(manager->claims, group->path, group->id);
         ownership_forget_group(manager->ownership, group->id);
         leases_save_moved(manager->leases);
         bus_emit_group(manager->bus, "GroupRemoved", group);
@@ -165,7 +165,7 @@ static void on_group_missed(const char *path, void *userdata)
 {
         Manager *manager = userdata;
 
-        claims_drop(manager->claims, path);
+        claims_drop(manager->claims, path, 0);
         leases_save_moved(manager->leases);
         OBSERVE(group_missed, (path, OBSERVER->userdata));
 }

@@ -215,8 +215,8 @@ static void test_ends_with_the_group(void **state)
         assert_int_equal(system(command), 0);
         put(fixture, "/pod/a", "max\n", 0);
         assert_int_equal(claimed(fixture, "/pod"), 20 * MIB);
-        claims_drop(fixture->claims, "/pod/a-b");
-        claims_drop(fixture->claims, "/pod/a-b");
+        claims_drop(fixture->claims, "/pod/a-b", 0);
+        claims_drop(fixture->claims, "/pod/a-b", 0);
         assert_int_equal(claimed(fixture, "/pod"), 0);
         assert_int_equal(claims_append_json(fixture->claims, rows), 0);
         assert_int_equal(json_object_array_length(rows), 0);

@@ -185,17 +185,35 @@ static void test_reparented(void **state)
         deep = reserve(fixture, "/pod/a/x", 30 * MIB);
         id = reserve(fixture, "/pod/a", 1);
         assert_int_equal(claimed(fixture, "/pod"), 40 * MIB + 4096);
-        claims_drop(fixture->claims, "/pod/a");
-        claims_drop(fixture->claims, "/pod/a");
+        claims_drop(fixture->claims, "/pod/a", 0);
+        claims_drop(fixture->claims, "/pod/a", 0);
         assert_int_equal(claimed(fixture, "/pod/a"), 0);
         assert_int_equal(claimed(fixture, "/pod"), 30 * MIB + 4096);
         refused(fixture, "/pod/b", 50 * MIB, "/pod", "claimed");
         assert_int_equal(claims_release(fixture->claims, id), 0);
         (void)reserve(fixture, "/pod/b", 50 * MIB);
-        claims_drop(fixture->claims, "/pod");
+        claims_drop(fixture->claims, "/pod", 0);
         assert_int_equal(claimed(fixture, "/"), 80 * MIB);
         assert_int_equal(claims_release(fixture->claims, deep), 0);
         assert_int_equal(claimed(fixture, "/"), 50 * MIB);
+}
+
+/* Word of a group's end that comes late does nothing to another one that has its name by now. */
+static void test_made_anew(void **state)
+{
+        _cleanup_(ch_group_unrefp) ch_group *group = NULL;
+        Fixture *fixture = *state;
+        uint64_t id;
+
+        assert_int_equal(ch_tree_open_group(fixture->tree, "/pod/a", &group, NULL), 0);
+        id = ch_group_get_id(group);
+        assert_true(id > 0);
+        take(fixture, "/pod/a", 10 * MIB);
+        claims_drop(fixture->claims, "/pod/a", id + 1);
+        assert_int_equal(claimed(fixture, "/pod/a"), 10 * MIB);
+        claims_drop(fixture->claims, "/pod/a", id);
+        assert_int_equal(claimed(fixture, "/pod/a"), 0);
+        assert_int_equal(claimed(fixture, "/pod"), 0);
 }
 
 static void expect_stats(Fixture *fixture, const char *group, const char *want)
@@ -221,7 +239,7 @@ static void test_statistics(void **state)
         expect_stats(fixture, "/pod/a/x",
                      "{\"lease\":{\"number\":1,\"bytes\":100},"
                      "\"placement\":{\"number\":1,\"bytes\":200}}");
-        claims_drop(fixture->claims, "/pod/a");
+        claims_drop(fixture->claims, "/pod/a", 0);
         assert_int_equal(claims_give_to_job(fixture->claims, y, 3), 0);
         expect_stats(fixture, "/pod",
                      "{\"lease\":{\"number\":1,\"bytes\":100},\"job\":{\"number\":1,\"bytes\":200}}");
@@ -412,6 +430,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_small, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_beside_groups, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_reparented, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_made_anew, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_statistics, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_inside, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_jobs, setup, teardown),
