@@ -10,43 +10,10 @@
 #include "error.h"
 #include "journal.h"
 #include "log.h"
+#include "statefile.h"
 #include "util.h"
 
 #define RECORD_MAX (64U << 20)
-
-static int read_boot_id(char ret[64])
-{
-        _cleanup_(freep) char *text = NULL;
-        int r;
-
-        r = read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 63, &text, NULL);
-        if (r < 0)
-                return r;
-        text[strcspn(text, "\n")] = '\0';
-        snprintf(ret, 64, "%s", text);
-        return 0;
-}
-
-static int write_file(int dir_fd, const char *name, const char *text)
-{
-        _cleanup_(closep) int fd =
-                openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        size_t left = strlen(text);
-
-        if (fd < 0)
-                return -errno;
-        while (left > 0) {
-                ssize_t n = write(fd, text, left);
-
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                if (n > 0) {
-                        text += n;
-                        left -= (size_t)n;
-                }
-        }
-        return fsync(fd) < 0 ? -errno : 0;
-}
 
 static int open_moves(int state_fd)
 {
@@ -62,14 +29,12 @@ static int make_entry(uint32_t job, uint32_t uid, ch_step step, json_object *rec
                       json_object **ret)
 {
         json_object *entry = json_object_new_object();
-        char boot_id[64] = "";
 
         if (!entry)
                 return -ENOMEM;
-        (void)read_boot_id(boot_id);
+        statefile_stamp(entry);
         json_object_object_add(entry, "job", json_object_new_uint64(job));
         json_object_object_add(entry, "uid", json_object_new_uint64(uid));
-        json_object_object_add(entry, "boot_id", json_object_new_string(boot_id));
         json_object_object_add(entry, "step", json_object_new_string(ch_step_to_string(step)));
         json_object_object_add(entry, "record", json_object_get(record));
         *ret = entry;
@@ -81,24 +46,17 @@ int journal_write(int state_fd, uint32_t job, uint32_t uid, ch_step step, json_o
 {
         _cleanup_(closep) int dir_fd = open_moves(state_fd);
         json_object *entry;
-        char name[32], temporary[32];
+        char name[32];
         int r = dir_fd;
 
-        snprintf(name, sizeof(name), "%u.json", job);
-        snprintf(temporary, sizeof(temporary), "%u.tmp", job);
+        (void)snprintf(name, sizeof(name), "%u.json", job);
         if (r >= 0)
                 r = make_entry(job, uid, step, record, &entry);
         if (r < 0)
                 return error_errno(err, r, "moves", "open of the state directory");
-        r = write_file(dir_fd, temporary,
-                       json_object_to_json_string_ext(entry, JSON_C_TO_STRING_PLAIN));
+        r = statefile_write(dir_fd, job, entry, STATEFILE_SYNCED);
         json_object_put(entry);
-        if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
-                r = -errno;
-        if (r < 0)
-                return error_errno(err, r, name, "write");
-        (void)fsync(dir_fd);
-        return 0;
+        return r < 0 ? error_errno(err, r, name, "write") : 0;
 }
 
 void journal_remove(int state_fd, uint32_t job)
@@ -124,8 +82,7 @@ static uint32_t get_number(json_object *entry, const char *key)
 static json_object *read_entry(int dir_fd, const char *name, const char **ret_reason)
 {
         _cleanup_(freep) char *text = NULL;
-        json_object *entry, *value;
-        char boot_id[64] = "";
+        json_object *entry;
 
         *ret_reason = "it cannot be read";
         if (read_file_at(dir_fd, name, RECORD_MAX, &text, NULL) < 0)
@@ -134,9 +91,7 @@ static json_object *read_entry(int dir_fd, const char *name, const char **ret_re
         *ret_reason = "it is not a journal entry";
         if (entry && get_number(entry, "job") > 0 &&
             json_object_object_get_ex(entry, "record", NULL)) {
-                (void)read_boot_id(boot_id);
-                if (json_object_object_get_ex(entry, "boot_id", &value) &&
-                    streq(json_object_get_string(value), boot_id))
+                if (statefile_is_current(entry))
                         return entry;
                 *ret_reason = "it is of an earlier boot: its processes are gone";
         }

@@ -10,22 +10,10 @@
 #include "error.h"
 #include "lease-record.h"
 #include "log.h"
+#include "statefile.h"
 #include "util.h"
 
 #define RECORD_MAX 65536
-
-static int read_boot_id(char ret[64])
-{
-        _cleanup_(freep) char *text = NULL;
-        int r;
-
-        r = read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 63, &text, NULL);
-        if (r < 0)
-                return r;
-        text[strcspn(text, "\n")] = '\0';
-        (void)snprintf(ret, 64, "%s", text);
-        return 0;
-}
 
 static const struct {
         const char *key;
@@ -49,12 +37,10 @@ static const struct {
 static json_object *record_to_json(const ClaimRecord *record)
 {
         json_object *object = json_object_new_object();
-        char boot_id[64] = "";
 
         if (!object)
                 return NULL;
-        (void)read_boot_id(boot_id);
-        json_object_object_add(object, "boot_id", json_object_new_string(boot_id));
+        statefile_stamp(object);
         for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
                 json_object_object_add(object, numbers[i].key,
                                        json_object_new_uint64(*(
@@ -70,41 +56,14 @@ static json_object *record_to_json(const ClaimRecord *record)
         return object;
 }
 
-static int write_all(int fd, const char *text)
-{
-        size_t left = strlen(text);
-
-        while (left > 0) {
-                ssize_t n = write(fd, text, left);
-
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                if (n > 0) {
-                        text += n;
-                        left -= (size_t)n;
-                }
-        }
-        return 0;
-}
-
 int lease_record_write(int dir_fd, const ClaimRecord *record)
 {
         json_object *object = record_to_json(record);
-        char name[32], temporary[32];
-        int fd, r;
+        int r;
 
         if (!object)
                 return -ENOMEM;
-        (void)snprintf(name, sizeof(name), "%llu.json", (unsigned long long)record->id);
-        (void)snprintf(temporary, sizeof(temporary), "%llu.tmp", (unsigned long long)record->id);
-        fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        r = fd < 0 ? -errno
-                   : write_all(fd, json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
-        safe_close(fd);
-        if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
-                r = -errno;
-        if (r < 0)
-                (void)unlinkat(dir_fd, temporary, 0);
+        r = statefile_write(dir_fd, record->id, object, STATEFILE_KEPT);
         json_object_put(object);
         return r;
 }
@@ -128,10 +87,7 @@ static const char *get_text(json_object *object, const char *key)
 
 static int record_from_json(json_object *object, ClaimRecord *ret)
 {
-        char boot_id[64] = "";
-
-        (void)read_boot_id(boot_id);
-        if (!streq(get_text(object, "boot_id"), boot_id))
+        if (!statefile_is_current(object))
                 return -ESTALE;
         for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
                 *(uint64_t *)((char *)ret + numbers[i].offset) =

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@ struct Leases {
         int dir_fd;
         Hash by_claim; /* on the loop */
         atomic_int saving;
+        pthread_mutex_t save_lock; /* a record is read and written in one: the later one last */
 };
 
 struct Lease {
@@ -46,6 +48,7 @@ int leases_new(Manager *manager, Leases **ret, ch_error **err)
                 free(leases);
                 return r;
         }
+        pthread_mutex_init(&leases->save_lock, NULL);
         *ret = leases;
         return 0;
 }
@@ -70,6 +73,7 @@ Leases *leases_free(Leases *leases)
                 close_lease(lease);
         hash_done(&leases->by_claim);
         safe_close(leases->dir_fd);
+        pthread_mutex_destroy(&leases->save_lock);
         free(leases);
         return NULL;
 }
@@ -83,10 +87,10 @@ static void remove_files(const Leases *leases, uint64_t claim)
 {
         char name[24];
 
-        lease_record_remove(leases->dir_fd, claim);
         fifo_name(claim, name);
         if (unlinkat(leases->dir_fd, name, 0) < 0 && errno != ENOENT)
                 log_warning("the lease claims/%s cannot be removed: %s", name, strerror(errno));
+        lease_record_remove(leases->dir_fd, claim);
 }
 
 Lease *lease_free(Lease *lease)
@@ -118,13 +122,20 @@ static int open_ends(const Leases *leases, Lease *lease, struct stat *ret)
 static int save(Leases *leases, uint64_t claim)
 {
         ClaimRecord record;
+        char name[24];
         int r;
 
+        fifo_name(claim, name);
+        pthread_mutex_lock(&leases->save_lock);
         r = claims_get_record(leases->manager->claims, claim, &record);
         if (r >= 0) {
                 r = lease_record_write(leases->dir_fd, &record);
                 claim_record_done(&record);
+                /* it ended meanwhile: remove_files() takes the FIFO first */
+                if (faccessat(leases->dir_fd, name, F_OK, 0) < 0)
+                        lease_record_remove(leases->dir_fd, claim);
         }
+        pthread_mutex_unlock(&leases->save_lock);
         return r;
 }
 
