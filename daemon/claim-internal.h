@@ -50,6 +50,7 @@ struct Claims {
         Claim *first, *last;
         Hash by_id;
         uint64_t next_id;
+        uint64_t ended_bytes; /* of claims that were there, since the start; wraps */
         size_t n_groups;  /* claims of groups */
         size_t n_partial; /* claims that are not, and may have something done or inside */
         ClaimChange *changes;

@@ -22,6 +22,9 @@ typedef struct Levels {
         size_t n, allocated;
 } Levels;
 
+/* So often the levels are read again because claims ended meanwhile, before that counts against the new one. */
+enum { READ_AGAIN_MAX = 16 };
+
 /* What was found to be too small, for the message. */
 typedef struct Refusal {
         const Level *level;
@@ -318,10 +321,30 @@ static int decide(Claims *claims, Grant *grant, const Levels *levels, int exact,
         return 0;
 }
 
+static uint64_t get_ended(Claims *claims)
+{
+        uint64_t ended;
+
+        pthread_mutex_lock(&claims->lock);
+        ended = claims->ended_bytes;
+        pthread_mutex_unlock(&claims->lock);
+        return ended;
+}
+
+/* What was claimed when the levels were read, and is not any more, may have come to be in use since. */
+static uint64_t add_ended(const Claims *claims, uint64_t before, Levels *levels)
+{
+        uint64_t ended = claims->ended_bytes - before;
+
+        for (size_t i = 0; i < levels->n; i++)
+                levels->items[i].current = add_u64(levels->items[i].current, ended);
+        return ended;
+}
+
 int claims_grant(Claims *claims, Grant *grant, ch_error **err)
 {
         Refusal refusal = { 0 };
-        int r = 0;
+        int r = 0, rounds = 0;
 
         if (grant->bytes > CLAIM_BYTES_MAX)
                 return error_set(err, CH_ERROR_BAD_VALUE, ERANGE, grant->path,
@@ -332,6 +355,7 @@ int claims_grant(Claims *claims, Grant *grant, ch_error **err)
         for (int exact = 0; exact < 2; exact++) {
                 _cleanup_(levels_done) Levels levels = { 0 };
                 _cleanup_(claim_uses_done) ClaimUses uses = { 0 };
+                uint64_t ended = get_ended(claims);
 
                 /* before the levels: what a group comes to use in between
                  * counts twice rather than not at all */
@@ -341,13 +365,16 @@ int claims_grant(Claims *claims, Grant *grant, ch_error **err)
                 if (r < 0)
                         return error_errno(err, r, grant->path, "claiming memory");
                 pthread_mutex_lock(&claims->lock);
+                ended = add_ended(claims, ended, &levels);
                 if (exact)
                         claim_uses_apply(claims, &uses);
                 r = check_user(claims, grant, err);
                 if (r >= 0)
                         r = decide(claims, grant, &levels, exact, &refusal);
                 pthread_mutex_unlock(&claims->lock);
-                if (r == -ENOSPC && exact)
+                if (r == -ENOSPC && exact && ended && rounds++ < READ_AGAIN_MAX)
+                        exact = 0; /* read anew */
+                else if (r == -ENOSPC && exact)
                         return refuse(&refusal, grant, err);
                 if (r != -ENOSPC)
                         break;

@@ -219,8 +219,10 @@ void claim_end(Claims *claims, Claim *claim)
         *(claim->prev ? &claim->prev->next : &claims->first) = claim->next;
         *(claim->next ? &claim->next->prev : &claims->last) = claim->prev;
         (void)hash_remove(&claims->by_id, claim->id);
-        if (claim->told)
+        if (claim->told) {
+                claims->ended_bytes += claim->bytes;
                 push_change(claims, claim, 0);
+        }
         claim_free(claim);
 }
 

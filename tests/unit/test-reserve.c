@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Claims that are no group's: leases, placements and jobs on the ledger, beside each other and beside those of groups. */
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include <json-c/json.h>
@@ -329,6 +332,45 @@ static void test_lease_of_a_job(void **state)
         assert_int_equal(claimed(fixture, "/pod"), 0);
 }
 
+static void *reserve_90(void *data)
+{
+        ClaimRequest request = { .group = "/pod/a", .bytes = 90 * MIB, .kind = CLAIM_PLACEMENT };
+        uint64_t id = 0;
+
+        return claims_reserve(((Fixture *)data)->claims, &request, &id, NULL) == -ENOSPC ? data
+                                                                                          : NULL;
+}
+
+/* The holder uses what it claimed and lets go, after memory.current was read and before the decision. */
+static void test_ended_meanwhile(void **state)
+{
+        char path[300], plain[300];
+        Fixture *fixture = *state;
+        void *is_refused;
+        pthread_t thread;
+        uint64_t id;
+        int fd;
+
+        put(fixture, "/pod", "1048576000\n", 0);
+        put(fixture, "/pod/a", "104857600\n", 0);
+        id = reserve(fixture, "/pod/a", 80 * MIB);
+        (void)snprintf(path, sizeof(path), "%s/pod/memory.current", fake_root(fixture->fake));
+        (void)snprintf(plain, sizeof(plain), "%s/pod/plain", fake_root(fixture->fake));
+        assert_int_equal(rename(path, plain), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_int_equal(pthread_create(&thread, NULL, reserve_90, fixture), 0);
+        /* opens when the thread has read /pod/a and waits for /pod */
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        put(fixture, "/pod/a", "104857600\n", 80 * MIB);
+        assert_int_equal(claims_release(fixture->claims, id), 0);
+        assert_int_equal(rename(plain, path), 0);
+        assert_int_equal(write(fd, "0\n", 2), 2);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(pthread_join(thread, &is_refused), 0);
+        assert_non_null(is_refused);
+}
+
 static void test_limit_of_a_user(void **state)
 {
         Fixture *fixture = *state;
@@ -435,6 +477,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_inside, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_jobs, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_lease_of_a_job, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_ended_meanwhile, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_limit_of_a_user, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_loaded, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_race, setup, teardown),
