@@ -142,8 +142,9 @@ int claims_find_lease(Claims *claims, uint64_t dev, uint64_t ino, uint64_t *ret_
 }
 
 int claims_use_lease(Claims *claims, uint64_t id, const char *target, uint32_t job,
-                     uint64_t *ret_bytes, ch_error **err)
+                     uint64_t *ret_bytes, char **ret_group, ch_error **err)
 {
+        char *group = NULL;
         Claim *claim;
         int r = 0;
 
@@ -156,11 +157,15 @@ int claims_use_lease(Claims *claims, uint64_t id, const char *target, uint32_t j
                 r = error_set(err, CH_ERROR_BUSY, 0, target,
                               "claim %llu is being used by job %u: wait for its end, or cancel it",
                               (unsigned long long)id, claim->job);
+        } else if (ret_group && !(group = strdup(claim->node->path))) {
+                r = error_errno(err, ENOMEM, target, "using a lease");
         } else {
                 claim->job = job;
                 *ret_bytes = ch_path_is_below(target, claim->node->path) ? claim->bytes : 0;
         }
         pthread_mutex_unlock(&claims->lock);
+        if (r >= 0 && ret_group)
+                *ret_group = group;
         return r;
 }
 

@@ -165,9 +165,10 @@ int claims_make_lease(Claims *claims, uint64_t id, uint64_t dev, uint64_t ino);
 int claims_load_lease(Claims *claims, const ClaimRecord *record, uint64_t dev, uint64_t ino);
 /* -ENOENT: none is known by that inode. */
 int claims_find_lease(Claims *claims, uint64_t dev, uint64_t ino, uint64_t *ret_id);
-/* A job is going to use it: nobody else may. In *ret_bytes what of it counts for the target. NoSuchClaim, Busy. */
+/* A job is going to use it: nobody else may. In *ret_bytes what of it counts for the target, in *ret_group (to be freed; may be NULL) the
+ * group that it is on: the target, or one above it where *ret_bytes > 0. NoSuchClaim, Busy. */
 int claims_use_lease(Claims *claims, uint64_t id, const char *target, uint32_t job,
-                     uint64_t *ret_bytes, ch_error **err);
+                     uint64_t *ret_bytes, char **ret_group, ch_error **err);
 /* The job has ended: back to the holder; where that one let go meanwhile the claim ends. */
 void claims_unuse_lease(Claims *claims, uint64_t id);
 /* The holder let go. A lease that a job uses ends with the job. */

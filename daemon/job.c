@@ -153,6 +153,8 @@ static void tell_claims(Job *job, uint64_t bytes_done)
 
         if (job->lease)
                 claims_set_done(claims, job->lease, of_lease);
+        if (job->below_lease)
+                claims_set_done(claims, job->below_lease, of_lease);
         if (job->claim)
                 claims_set_done(claims, job->claim, bytes_done - of_lease);
 }
@@ -165,7 +167,9 @@ static void drop_claims(Job *job)
                 claims_unuse_lease(claims, job->lease);
         if (job->claim)
                 (void)claims_release(claims, job->claim);
-        job->claim = 0;
+        if (job->below_lease)
+                (void)claims_release(claims, job->below_lease);
+        job->claim = job->below_lease = 0;
 }
 
 static void on_progress(ch_step step, uint64_t bytes_done, uint64_t bytes_total, void *userdata)
@@ -186,7 +190,9 @@ static void run_job(Task *task)
 
         claims_act_for(job->group);
         /* where the lease covers all of it, jobs that came after the lease are later ones */
-        claims_act_with(job->lease, job->claim ? job->claim : job->lease);
+        claims_act_with(job->lease, job->below_lease ? job->below_lease
+                                    : job->claim     ? job->claim
+                                                     : job->lease);
         atomic_store(&job->begun, 1);
         pool_wake(job->jobs->options.pool);
         if (job->record) {
@@ -357,12 +363,38 @@ static uint32_t new_id(Jobs *jobs)
         return jobs->next_id++;
 }
 
-/* What it will charge to its target is seen by others from now on, whether there is room or not: that is looked at when it begins. What
- * is charged below a group above the target already needs no room there. */
-static int add_claim(Job *job, const ch_plan *plan, uint64_t bytes)
+/* Of what a job will charge to its target, in the order of those who pay for it now. */
+typedef struct Part {
+        uint64_t skip, bytes;
+        const char *lease_group; /* where a lease has room for it already; NULL: none */
+} Part;
+
+/* What is charged below a group above the target already needs no room there. */
+static size_t find_inside(const ch_plan *plan, const Part *part, ClaimInside *ret)
+{
+        uint64_t skip = part->skip, left = part->bytes;
+        size_t n = 0;
+
+        for (size_t i = 0; i < plan->n_payers; i++) {
+                const Payer *payer = &plan->payers[i];
+                uint64_t passed = min_u64(skip, payer->bytes);
+                uint64_t bytes = min_u64(payer->bytes - passed, left);
+
+                skip -= passed;
+                left -= bytes;
+                if (bytes && payer->path)
+                        ret[n++] = (ClaimInside){ .group = payer->path, .bytes = bytes };
+        }
+        if (part->lease_group)
+                ret[n++] = (ClaimInside){ .group = part->lease_group, .bytes = part->bytes };
+        return n;
+}
+
+/* Seen by others from now on, whether there is room or not: that is looked at when it begins. */
+static int add_claim(Job *job, const ch_plan *plan, const Part *part, uint64_t *ret)
 {
         ClaimRequest request = { .group = job->group,
-                                 .bytes = bytes,
+                                 .bytes = part->bytes,
                                  .kind = CLAIM_JOB,
                                  .uid = job->uid,
                                  .job = job->id };
@@ -371,36 +403,51 @@ static int add_claim(Job *job, const ch_plan *plan, uint64_t bytes)
 
         if (!inside)
                 return -ENOMEM;
-        for (size_t i = 0; i < plan->n_payers; i++)
-                if (plan->payers[i].path)
-                        inside[request.n_inside++] = (ClaimInside){
-                                .group = plan->payers[i].path, .bytes = plan->payers[i].bytes
-                        };
+        request.n_inside = find_inside(plan, part, inside);
         request.inside = inside;
-        r = claims_add(job->jobs->options.claims, &request, &job->claim);
+        r = claims_add(job->jobs->options.claims, &request, ret);
         free(inside);
         return r;
 }
 
+/* The room of a lease counts in its group and above. Where the target is further down, what is
+ * going to be charged there has to be seen as well. */
+static int use_lease(Job *job, const ch_plan *plan, uint64_t lease, uint64_t bytes, ch_error **err)
+{
+        _cleanup_(freep) char *group = NULL;
+        Part part;
+        int r;
+
+        r = claims_use_lease(job->jobs->options.claims, lease, job->group, job->id,
+                             &job->lease_bytes, &group, err);
+        if (r < 0)
+                return r;
+        job->lease = lease;
+        part = (Part){ .skip = sub_u64(bytes, job->lease_bytes),
+                       .bytes = min_u64(bytes, job->lease_bytes),
+                       .lease_group = group };
+        if (part.bytes == 0 || streq(group, job->group))
+                return 0;
+        r = add_claim(job, plan, &part, &job->below_lease);
+        return r < 0 ? error_errno(err, r, job->group, "claiming memory") : 0;
+}
+
 static int take_claims(Job *job, const ch_plan *plan, const JobRoom *room, ch_error **err)
 {
-        Claims *claims = job->jobs->options.claims;
-        uint64_t bytes = ch_plan_get_movable_bytes(plan);
+        Part part = { .bytes = ch_plan_get_movable_bytes(plan) };
         int r = 0;
 
         if (room && room->lease) {
-                r = claims_use_lease(claims, room->lease, job->group, job->id, &job->lease_bytes,
-                                     err);
+                r = use_lease(job, plan, room->lease, part.bytes, err);
                 if (r < 0)
                         return r;
-                job->lease = room->lease;
-                bytes = sub_u64(bytes, job->lease_bytes);
+                part.bytes = sub_u64(part.bytes, job->lease_bytes);
         }
         if (room && room->claim) {
-                r = claims_give_to_job(claims, room->claim, job->id);
+                r = claims_give_to_job(job->jobs->options.claims, room->claim, job->id);
                 job->claim = r < 0 ? 0 : room->claim;
-        } else if (bytes > 0) {
-                r = add_claim(job, plan, bytes);
+        } else if (part.bytes > 0) {
+                r = add_claim(job, plan, &part, &job->claim);
         }
         return r < 0 ? error_errno(err, r, job->group, "claiming memory") : 0;
 }

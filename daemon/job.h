@@ -63,6 +63,7 @@ struct Job {
         pid_t *pids; /* that are being moved */
         size_t n_pids;
         uint64_t claim, lease; /* numbers of claims (claim.h): its own, and the lease that it was given; 0: none */
+        uint64_t below_lease;  /* its claim between a lease that is on a group above the target, and the target */
         uint64_t lease_bytes;  /* of the lease that count for the target */
         int told_step; /* what the bus was told last */
         uint64_t told_done;

@@ -317,12 +317,12 @@ static void test_lease_of_a_job(void **state)
         assert_int_equal(claims_find_lease(fixture->claims, 5, 7, &found), -ENOENT);
         assert_int_equal(claims_find_lease(fixture->claims, 5, 6, &found), 0);
         assert_int_equal(found, id);
-        assert_int_equal(claims_use_lease(fixture->claims, id, "/pod/a/x", 1, &bytes, NULL), 0);
+        assert_int_equal(claims_use_lease(fixture->claims, id, "/pod/a/x", 1, &bytes, NULL, NULL), 0);
         assert_int_equal(bytes, 40 * MIB);
-        assert_true(claims_use_lease(fixture->claims, id, "/pod/b", 2, &bytes, &error) < 0);
+        assert_true(claims_use_lease(fixture->claims, id, "/pod/b", 2, &bytes, NULL, &error) < 0);
         assert_int_equal(ch_error_get_kind(error), CH_ERROR_BUSY);
         claims_unuse_lease(fixture->claims, id);
-        assert_int_equal(claims_use_lease(fixture->claims, id, "/pod/b", 2, &bytes, NULL), 0);
+        assert_int_equal(claims_use_lease(fixture->claims, id, "/pod/b", 2, &bytes, NULL, NULL), 0);
         assert_int_equal(bytes, 0);
         /* its holder lets go: it is the job's until that ends */
         claims_end_lease(fixture->claims, id);
@@ -330,6 +330,47 @@ static void test_lease_of_a_job(void **state)
         assert_int_equal(claimed(fixture, "/pod"), 40 * MIB);
         claims_unuse_lease(fixture->claims, id);
         assert_int_equal(claimed(fixture, "/pod"), 0);
+}
+
+/* A lease on a group above the target: what the job has still to charge is seen at the target as well, and above once. */
+static void test_lease_above_the_target(void **state)
+{
+        Fixture *fixture = *state;
+        uint64_t id = reserve(fixture, "/pod/a", 40 * MIB), below, bytes;
+        ClaimInside inside = { .bytes = 40 * MIB };
+        ClaimRequest request = { .group = "/pod/a/x",
+                                 .bytes = 40 * MIB,
+                                 .inside = &inside,
+                                 .n_inside = 1,
+                                 .kind = CLAIM_JOB,
+                                 .job = 1 };
+        _cleanup_(error_freep) ch_error *error = NULL;
+        _cleanup_(freep) char *group = NULL;
+
+        put(fixture, "/pod/a/x", "41943040\n", 0);
+        assert_int_equal(claims_make_lease(fixture->claims, id, 5, 6), 0);
+        assert_int_equal(claims_use_lease(fixture->claims, id, "/pod/a/x", 1, &bytes, &group, NULL),
+                         0);
+        assert_string_equal(group, "/pod/a");
+        inside.group = group;
+        assert_int_equal(claims_add(fixture->claims, &request, &below), 0);
+        assert_int_equal(claimed(fixture, "/pod/a/x"), 40 * MIB);
+        assert_int_equal(claimed(fixture, "/pod/a"), 40 * MIB);
+        assert_int_equal(claimed(fixture, "/pod"), 40 * MIB);
+        request = (ClaimRequest){ .group = "/pod/a/x", .bytes = MIB, .kind = CLAIM_LEASE };
+        assert_int_equal(claims_reserve(fixture->claims, &request, &bytes, &error), -ENOSPC);
+        claims_set_done(fixture->claims, id, 10 * MIB);
+        claims_set_done(fixture->claims, below, 10 * MIB);
+        assert_int_equal(claimed(fixture, "/pod/a/x"), 30 * MIB);
+        assert_int_equal(claimed(fixture, "/pod/a"), 30 * MIB);
+        /* none of it stands in the way of the job itself */
+        claims_act_with(id, below);
+        assert_int_equal(claimed(fixture, "/pod/a/x"), 0);
+        assert_int_equal(claimed(fixture, "/pod"), 0);
+        claims_act_with(0, 0);
+        assert_int_equal(claims_release(fixture->claims, below), 0);
+        claims_unuse_lease(fixture->claims, id);
+        assert_int_equal(claimed(fixture, "/pod/a"), 40 * MIB);
 }
 
 static void *reserve_90(void *data)
@@ -477,6 +518,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_inside, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_jobs, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_lease_of_a_job, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_lease_above_the_target, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_ended_meanwhile, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_limit_of_a_user, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_loaded, setup, teardown),
