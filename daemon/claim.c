@@ -139,10 +139,12 @@ void claim_count(Claims *claims, Claim *claim, int is_there)
         uint32_t number = CLAIM_STAT_NUMBER(claim->kind), bytes = CLAIM_STAT_BYTES(claim->kind);
         int64_t *counted = claim->counted;
         ch_slot *slot = claims->nodes.slot;
+        /* statistics are signed; one that is larger is refused by any machine in the end */
+        int64_t size = (int64_t)min_u64(claim->bytes, INT64_MAX / 2);
 
         ch_stat_update(slot, &claim->item, number, is_there - counted[number], &counted[number]);
-        ch_stat_update(slot, &claim->item, bytes,
-                       (is_there ? (int64_t)claim->bytes : 0) - counted[bytes], &counted[bytes]);
+        ch_stat_update(slot, &claim->item, bytes, (is_there ? size : 0) - counted[bytes],
+                       &counted[bytes]);
 }
 
 void claim_set_kind(Claims *claims, Claim *claim, ClaimKind kind)
@@ -171,14 +173,12 @@ int claim_link(Claims *claims, Claim *claim)
 
 static void push_change(Claims *claims, const Claim *claim, int is_new)
 {
-        ClaimChange change = { .id = claim->id,
-                               .bytes = claim->bytes,
-                               .kind = claim->kind,
-                               .is_new = is_new };
+        ClaimChange change = {
+                .id = claim->id, .bytes = claim->bytes, .kind = claim->kind, .is_new = is_new
+        };
 
-        if (!claims->options.changed ||
-            array_reserve(&claims->changes, &claims->changes_allocated, claims->n_changes + 1,
-                          sizeof(change)) < 0)
+        if (!claims->options.changed || array_reserve(&claims->changes, &claims->changes_allocated,
+                                                      claims->n_changes + 1, sizeof(change)) < 0)
                 return;
         change.group = strdup(claim->node->path);
         if (!change.group)
@@ -271,7 +271,8 @@ uint64_t claims_discount(const Claims *claims, const ClaimNode *node, int exact,
 
 uint64_t claims_sum(const Claims *claims, const ClaimNode *node, int exact, const ClaimActor *who)
 {
-        return sub_u64(claim_node_get_usage(&claims->nodes, node), claims_discount(claims, node, exact, who));
+        return sub_u64(claim_node_get_usage(&claims->nodes, node),
+                       claims_discount(claims, node, exact, who));
 }
 
 uint64_t claims_claimed_as_read(const char *group_path, void *userdata)
@@ -330,7 +331,8 @@ int claims_reserve(Claims *claims, const ClaimRequest *request, uint64_t *ret_id
         if (r < 0)
                 return r;
         grant.group_id = ch_group_get_id(group);
-        /* the root of a mount has no such file, and what is claimed there is claimed of the machine */
+        /* the root of a mount has no such file, and what is claimed there is claimed of the machine
+         */
         if (!streq(request->group, "/") &&
             faccessat(ch_group_get_fd(group), "memory.current", F_OK, 0) < 0)
                 r = error_set(err, CH_ERROR_CONTROLLER_OFF, 0, request->group,
