@@ -149,8 +149,8 @@ static void test_bad_pools(void **state)
                 ":2: group 'ci' skipped: ",
                 ":3: 'Policy=fastest' is not spread, pack or affinity; 'spread' stays",
                 ":4: 'Weights=colour:3' skipped: ",
-                ":5: unknown key 'Group' in [Pool ci], skipped; there are Groups, Policy and "
-                "Weights",
+                (":5: unknown key 'Group' in [Pool ci], skipped; there are Groups, Policy and "
+                 "Weights"),
                 ":6: 'Groups=' skipped: no group is named",
                 ":7: section [Pool a b] skipped: the name of a pool ",
                 ":9: section [Pool ] skipped: the name of a pool ",

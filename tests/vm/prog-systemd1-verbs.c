@@ -102,8 +102,9 @@ static int is_cleared(void *data)
 /* Job path in the reply, then its end, then what the groups look like. */
 static int run_job(sd_bus *bus, sd_bus_message *m, const char *stopped)
 {
-        _cleanup_(sd_bus_message_unrefp_) sd_bus_message *call = m, *reply = bus_call(bus, m);
+        _cleanup_(sd_bus_message_unrefp_) sd_bus_message *reply = bus_call(bus, m);
 
+        sd_bus_message_unref(m);
         if (reply) {
                 remember_job(reply);
                 say_job_end(last_job);
