@@ -2,6 +2,8 @@
 /* chargectl run: a program inside a group, from its first instruction on. */
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -117,13 +119,38 @@ static int direct_set(Run *run)
         return r < 0 ? cli_fail_error(run->cli, error) : CTL_OK;
 }
 
+/* Is there nobody in it but those who have been waited for, and leave it a little later (from 7.0
+ * on)? */
+static int is_deserted(Run *run)
+{
+        _cleanup_(group_unrefp) ch_group *group = NULL;
+        pid_t *pids = NULL;
+        size_t n = 0, living = 0;
+
+        if (ch_tree_open_group(run->cli->tree, run->group, &group, NULL) < 0 ||
+            ch_group_read_procs(group, &pids, &n, NULL) < 0)
+                return 0;
+        for (size_t i = 0; i < n; i++)
+                living += kill(pids[i], 0) >= 0 || errno != ESRCH;
+        free(pids);
+        return living == 0;
+}
+
+enum { REMOVE_TRIES = 100, REMOVE_PAUSE_MSEC = 10 };
+
 static int direct_remove(Run *run)
 {
         _cleanup_(error_freep) ch_error *error = NULL;
+        int r;
 
-        return ch_tree_remove_group(run->cli->tree, run->group, 0, &error) < 0
-                       ? cli_fail_error(run->cli, error)
-                       : CTL_OK;
+        for (unsigned i = 0; i < REMOVE_TRIES; i++) {
+                ch_error_free(TAKE_PTR(error));
+                r = ch_tree_remove_group(run->cli->tree, run->group, 0, &error);
+                if (r != -EBUSY || !is_deserted(run))
+                        break;
+                (void)poll(NULL, 0, REMOVE_PAUSE_MSEC);
+        }
+        return r < 0 ? cli_fail_error(run->cli, error) : CTL_OK;
 }
 
 static int direct_create(Run *run)
