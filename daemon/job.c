@@ -183,16 +183,22 @@ static void on_progress(ch_step step, uint64_t bytes_done, uint64_t bytes_total,
         pool_wake(job->jobs->options.pool);
 }
 
+/* The earliest of its own: claims of jobs that came after it are later ones. Where a lease covers
+ * all of it, that is the lease. */
+static uint64_t first_claim(const Job *job)
+{
+        if (job->below_lease)
+                return job->below_lease;
+        return job->claim ? job->claim : job->lease;
+}
+
 static void run_job(Task *task)
 {
         Job *job = (Job *)task;
         ch_move_hooks hooks = { .journal = on_journal, .progress = on_progress, .userdata = job };
 
         claims_act_for(job->group);
-        /* where the lease covers all of it, jobs that came after the lease are later ones */
-        claims_act_with(job->lease, job->below_lease ? job->below_lease
-                                    : job->claim     ? job->claim
-                                                     : job->lease);
+        claims_act_with(job->lease, first_claim(job));
         atomic_store(&job->begun, 1);
         pool_wake(job->jobs->options.pool);
         if (job->record) {

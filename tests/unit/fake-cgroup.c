@@ -157,6 +157,17 @@ void fake_set(FakeCgroup *fake, const char *path, const char *file, const char *
         assert_int_equal(fclose(out), 0);
 }
 
+void fake_put_memory(FakeCgroup *fake, const char *path, const char *max, uint64_t current)
+{
+        char text[32];
+
+        if (!fake_exists(fake, path))
+                fake_add(fake, path, "memory");
+        fake_set(fake, path, "memory.max", max);
+        (void)snprintf(text, sizeof(text), "%llu\n", (unsigned long long)current);
+        fake_set(fake, path, "memory.current", text);
+}
+
 char *fake_get(FakeCgroup *fake, const char *path, const char *file)
 {
         char full[4600];

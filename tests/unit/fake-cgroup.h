@@ -8,6 +8,8 @@
  * the test (cmocka). Open it with ch_tree_open(fake_root(fake), CH_TREE_ANY_FS, …).
  */
 
+#include <stdint.h>
+
 typedef struct FakeCgroup FakeCgroup;
 
 /* The root, with these controllers in cgroup.controllers and cgroup.subtree_control ("cpu memory
@@ -22,6 +24,8 @@ const char *fake_root(const FakeCgroup *fake);
 void fake_add(FakeCgroup *fake, const char *path, const char *controllers);
 /* The content of a file; NULL removes it. */
 void fake_set(FakeCgroup *fake, const char *path, const char *file, const char *text);
+/* A group with memory.max as given and so many bytes in use; made if it is not there. */
+void fake_put_memory(FakeCgroup *fake, const char *path, const char *max, uint64_t current);
 /* Content of a file, to be freed; NULL if there is none. */
 char *fake_get(FakeCgroup *fake, const char *path, const char *file);
 int fake_exists(FakeCgroup *fake, const char *path);

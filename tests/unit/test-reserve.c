@@ -36,13 +36,7 @@ static void count_change(void *userdata)
 
 static void put(Fixture *fixture, const char *path, const char *max, uint64_t current)
 {
-        char text[32];
-
-        if (!fake_exists(fixture->fake, path))
-                fake_add(fixture->fake, path, "memory");
-        fake_set(fixture->fake, path, "memory.max", max);
-        (void)snprintf(text, sizeof(text), "%llu\n", (unsigned long long)current);
-        fake_set(fixture->fake, path, "memory.current", text);
+        fake_put_memory(fixture->fake, path, max, current);
 }
 
 /* /pod may have 100 MiB, of which it uses 20: those of /pod/old */
