@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef CHARGEHAND_H
+#define CHARGEHAND_H
+
+/* What the parts of chargehand.ko know of each other. The face to user space is uapi/chargehand.h. */
+
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/types.h>
+
+#include "uapi/chargehand.h"
+
+#include "compat.h"
+#include "symbols.h"
+
+#undef pr_fmt
+#define pr_fmt(fmt) "chargehand: " fmt
+
+/* ---- gate.c: may we act on this kernel? ---- */
+
+/* Resolves symbols, compares prototypes and layouts with the kernel's BTF, tries a move of our own page.
+ * < 0: do not load. Afterwards chargehand_mode() says what may be done; both print why not. */
+int chargehand_gate_init(void);
+void chargehand_gate_exit(void);
+/* CHARGEHAND_MODE_* */
+u32 chargehand_mode(void);
+/* CHARGEHAND_KIND_BIT()s that MOVE can do here; 0 when read-only. */
+u32 chargehand_move_kinds(void);
+
+/* ---- btf.c: what the kernel says of itself ---- */
+
+/* Open the running kernel's BTF. -ENOENT: it has none. */
+int chargehand_btf_open(void);
+void chargehand_btf_close(void);
+/* The prototype of a function as C text without names, such as
+ * "int (struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)".
+ * Several functions of one name that differ count as none. -ENOENT, -ENOSPC. */
+int chargehand_btf_prototype(const char *name, char *text, size_t size);
+/* Where a member is; members of unnamed structs and unions inside count as the struct's own, "a.b" goes
+ * into a named one. -ENOENT. */
+int chargehand_btf_member(const char *type, const char *member, u32 *offset, u32 *size);
+
+/* ---- selftest.c ---- */
+
+/* A dummy page goes from one account to another and back, and a wrong account is noticed. < 0: what failed
+ * was printed; nothing may be moved. */
+int chargehand_selftest(void);
+
+/* ---- target.c: fds of user space to objects of ours ---- */
+
+/* The address space, with a reference (mmput()). -EBADF, -ESRCH, -EINVAL (kernel thread). */
+int chargehand_mm_get(int pidfd, struct mm_struct **mm);
+/* The memory cgroup of a cgroup v2 directory, with a css reference. -EBADF, -EINVAL (v1), -ENODEV (being
+ * removed), -ENOENT (no memory controller of its own). */
+int chargehand_memcg_get(int fd, struct mem_cgroup **memcg);
+void chargehand_memcg_put(struct mem_cgroup *memcg);
+/* Check and copy ranges: sorted, not overlapping, whole pages, inside of the address space. NULL and 0 for
+ * none. Free with kvfree(). */
+int chargehand_ranges_get(u64 user, u32 n, struct chargehand_range **ranges);
+/* Copy a sized struct in and out: the rules of uapi/chargehand.h. */
+int chargehand_struct_in(void *to, size_t known, size_t ver0, const void __user *from);
+int chargehand_struct_out(void __user *to, const void *from, size_t known);
+
+static inline u64 chargehand_memcg_id(struct mem_cgroup *memcg)
+{
+	return cgroup_id(memcg->css.cgroup);
+}
+
+static inline bool chargehand_memcg_is_root(struct mem_cgroup *memcg)
+{
+	return !memcg->css.parent;
+}
+
+static inline bool chargehand_memcg_is_online(struct mem_cgroup *memcg)
+{
+	return memcg->css.flags & CSS_ONLINE && !css_is_dying(&memcg->css);
+}
+
+/* ---- kind.c: what is at a page table entry ---- */
+
+/* Kind of a present page; *shared: it is mapped more than once (only told for what that can be seen of). */
+u32 chargehand_kind_of(struct folio *folio, bool pmd_mapped);
+/* More than one mapping, by whomever. A look, not a promise. */
+bool chargehand_folio_shared(struct folio *folio);
+
+/* ---- room.c: page counters ---- */
+
+struct chargehand_room {
+	struct mem_cgroup *from, *to;
+	struct page_counter *common; /* the lowest that both charge, NULL if none */
+	unsigned long reserved;	     /* pages charged to `to` in advance */
+	bool forced;		     /* past every limit: on the way back */
+};
+
+void chargehand_room_init(struct chargehand_room *room, struct mem_cgroup *from, struct mem_cgroup *to,
+			  bool forced);
+/* Have up to `want` pages in reserve, at least one page more than none if there is room at all. Returns
+ * what is there. */
+unsigned long chargehand_room_reserve(struct chargehand_room *room, unsigned long want);
+/* `pages` of the reserve are now those of folios that carry `to`'s tag: take them off `from`. */
+void chargehand_room_commit(struct chargehand_room *room, unsigned long pages);
+/* Give back what is left of the reserve. */
+void chargehand_room_done(struct chargehand_room *room);
+
+/* ---- batch.c, retag.c: folios on their way ---- */
+
+struct chargehand_item {
+	struct folio *folio;	/* locked, off the LRU, with a reference */
+	unsigned long addr;	/* of its first page here */
+	unsigned int mapped;	/* page table entries that map it here, one after the other; 0: a PMD */
+	u8 kind;		/* CHARGEHAND_KIND_* */
+	u8 state;		/* enum chargehand_item_state */
+	bool shared;
+};
+
+enum chargehand_item_state {
+	CHARGEHAND_ITEM_TAKEN = 0,
+	CHARGEHAND_ITEM_MOVED,	/* carries the new tag */
+	CHARGEHAND_ITEM_KEPT,	/* goes back as it was; counted by reason */
+};
+
+#define CHARGEHAND_DELTAS 8
+
+/* What a batch changes on one node, until it is written to the counters in one go. */
+struct chargehand_delta {
+	long pages[CHARGEHAND_DELTAS]; /* by the items of chargehand_delta_items[] */
+	unsigned int folios;
+};
+
+struct chargehand_retag {
+	struct mem_cgroup *from, *to;
+	struct chargehand_delta *deltas; /* by node */
+};
+
+/* Everything that must exist before folios of a group may come to `to`: may sleep. */
+int chargehand_retag_init(struct chargehand_retag *retag, struct mem_cgroup *from, struct mem_cgroup *to);
+/*
+ * Give one folio the other tag. The page tables that map it at item->addr are locked, the folio is locked
+ * and off the LRU, and a grace period has passed since it was locked. 0, or why not: CHARGEHAND_LEFT_* as
+ * -1 - reason.
+ */
+int chargehand_retag_folio(struct chargehand_retag *retag, struct chargehand_item *item);
+/* Write the statistics and references of all that was retagged since the last time. */
+void chargehand_retag_flush(struct chargehand_retag *retag);
+void chargehand_retag_done(struct chargehand_retag *retag);
+
+/* ---- swap.c ---- */
+
+/* Move the record of one swap entry. The page table that holds it is locked. 0; -1 - CHARGEHAND_LEFT_SWAP;
+ * -ENOENT: charged to neither; 1: charged to `to` already. With `dry` only look. */
+int chargehand_swap_move(swp_entry_t entry, struct mem_cgroup *from, struct mem_cgroup *to, bool forced, bool dry);
+/* Id of the group charged: 0 nobody or not to be told (*known). */
+u64 chargehand_swap_group(swp_entry_t entry, bool *known, bool *dying);
+
+/* ---- the three commands ---- */
+
+struct chargehand_session; /* pages that earlier MAP calls on an open file have counted */
+
+long chargehand_move(void __user *arg);
+long chargehand_map(struct chargehand_session *session, void __user *arg);
+long chargehand_info(void __user *arg);
+
+struct chargehand_session *chargehand_session_new(void);
+void chargehand_session_free(struct chargehand_session *session);
+
+#endif

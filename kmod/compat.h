@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef CHARGEHAND_COMPAT_H
+#define CHARGEHAND_COMPAT_H
+
+/*
+ * All that differs between the kernels that were reviewed, and nothing else; no other file looks at a
+ * version. docs/kmod.md says how a new kernel is reviewed.
+ */
+
+#include <linux/huge_mm.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagewalk.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/version.h>
+
+/* The windows: Debian's 6.1, 6.12 and 7.2. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define CHARGEHAND_KERNEL 601
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define CHARGEHAND_KERNEL 612
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define CHARGEHAND_KERNEL 702
+#else
+#error "chargehand: this kernel was not reviewed (6.1, 6.12, 7.2 were); see docs/kmod.md"
+#endif
+
+#if !IS_ENABLED(CONFIG_MEMCG) || !IS_ENABLED(CONFIG_X86_64)
+#error "chargehand: wants x86-64 with CONFIG_MEMCG"
+#endif
+
+/*
+ * Private functions: X(use, return type, name, arguments, prototype as BTF tells it).
+ * use: LOOK, MOVE or SWAP, enum chargehand_use.
+ */
+#define CHARGEHAND_SYMBOLS_COMMON(X)                                                               \
+	X(LOOK, int, walk_page_range,                                                              \
+	  (struct mm_struct *mm, unsigned long start, unsigned long end,                           \
+	   const struct mm_walk_ops *ops, void *private),                                          \
+	  "int (struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)") \
+	X(LOOK, struct page *, vm_normal_page,                                                     \
+	  (struct vm_area_struct *vma, unsigned long addr, pte_t pte),                             \
+	  "struct page * (struct vm_area_struct *, unsigned long, pte_t)")                         \
+	X(LOOK, struct pid *, pidfd_get_pid, (unsigned int fd, unsigned int *flags),               \
+	  "struct pid * (unsigned int, unsigned int *)")                                           \
+	X(MOVE, void, folio_putback_lru, (struct folio *folio), "void (struct folio *)")           \
+	X(MOVE, void, lru_add_drain_all, (void), "void (void)")                                    \
+	X(MOVE, bool, page_counter_try_charge,                                                     \
+	  (struct page_counter *counter, unsigned long nr_pages, struct page_counter **fail),      \
+	  "bool (struct page_counter *, unsigned long, struct page_counter **)")                   \
+	X(MOVE, void, page_counter_charge, (struct page_counter *counter, unsigned long nr_pages), \
+	  "void (struct page_counter *, unsigned long)")                                           \
+	X(MOVE, void, page_counter_uncharge, (struct page_counter *counter, unsigned long nr_pages), \
+	  "void (struct page_counter *, unsigned long)")                                           \
+	X(MOVE, bool, folio_free_swap, (struct folio *folio), "bool (struct folio *)")
+
+#if CHARGEHAND_KERNEL == 601
+#define CHARGEHAND_SYMBOLS_KERNEL(X)                                                               \
+	X(MOVE, int, folio_isolate_lru, (struct folio *folio), "int (struct folio *)")             \
+	X(MOVE, void, __mod_lruvec_state,                                                          \
+	  (struct lruvec *lruvec, enum node_stat_item idx, int val),                               \
+	  "void (struct lruvec *, enum node_stat_item, int)")                                      \
+	X(MOVE, void, deferred_split_huge_page, (struct page *page), "void (struct page *)")       \
+	X(SWAP, void, __mod_memcg_state, (struct mem_cgroup *memcg, int idx, int val),             \
+	  "void (struct mem_cgroup *, int, int)")                                                  \
+	CHARGEHAND_SYMBOLS_SWAP_RECORD(X)
+#elif CHARGEHAND_KERNEL == 612
+#define CHARGEHAND_SYMBOLS_KERNEL(X)                                                               \
+	X(LOOK, pte_t *, __pte_offset_map_lock,                                                    \
+	  (struct mm_struct *mm, pmd_t *pmd, unsigned long addr, spinlock_t **ptlp),               \
+	  "pte_t * (struct mm_struct *, pmd_t *, unsigned long, spinlock_t **)")                   \
+	X(MOVE, bool, folio_isolate_lru, (struct folio *folio), "bool (struct folio *)")           \
+	X(MOVE, void, __mod_lruvec_state,                                                          \
+	  (struct lruvec *lruvec, enum node_stat_item idx, int val),                               \
+	  "void (struct lruvec *, enum node_stat_item, int)")                                      \
+	X(MOVE, bool, __folio_unqueue_deferred_split, (struct folio *folio), "bool (struct folio *)") \
+	X(MOVE, void, deferred_split_folio, (struct folio *folio, bool partially_mapped),          \
+	  "void (struct folio *, bool)")                                                           \
+	X(SWAP, void, __mod_memcg_state,                                                           \
+	  (struct mem_cgroup *memcg, enum memcg_stat_item idx, int val),                           \
+	  "void (struct mem_cgroup *, enum memcg_stat_item, int)")                                 \
+	CHARGEHAND_SYMBOLS_SWAP_RECORD(X)
+#else
+#define CHARGEHAND_SYMBOLS_KERNEL(X)                                                               \
+	X(LOOK, pte_t *, pte_offset_map_lock,                                                      \
+	  (struct mm_struct *mm, pmd_t *pmd, unsigned long addr, spinlock_t **ptlp),               \
+	  "pte_t * (struct mm_struct *, pmd_t *, unsigned long, spinlock_t **)")                   \
+	X(MOVE, bool, folio_isolate_lru, (struct folio *folio), "bool (struct folio *)")           \
+	X(MOVE, void, mod_lruvec_state,                                                            \
+	  (struct lruvec *lruvec, enum node_stat_item idx, int val),                               \
+	  "void (struct lruvec *, enum node_stat_item, int)")                                      \
+	X(MOVE, bool, __folio_unqueue_deferred_split, (struct folio *folio), "bool (struct folio *)") \
+	X(MOVE, void, deferred_split_folio, (struct folio *folio, bool partially_mapped),          \
+	  "void (struct folio *, bool)")                                                           \
+	X(MOVE, int, folio_memcg_alloc_deferred, (struct folio *folio), "int (struct folio *)")
+#endif
+
+#define CHARGEHAND_SYMBOLS_SWAP_RECORD(X)                                                          \
+	X(SWAP, unsigned short, lookup_swap_cgroup_id, (swp_entry_t ent),                          \
+	  "unsigned short (swp_entry_t)")                                                          \
+	X(SWAP, unsigned short, swap_cgroup_record,                                                \
+	  (swp_entry_t ent, unsigned short id, unsigned int nr_ents),                              \
+	  "unsigned short (swp_entry_t, unsigned short, unsigned int)")                            \
+	X(SWAP, void, __mem_cgroup_uncharge_swap, (swp_entry_t entry, unsigned int nr_pages),      \
+	  "void (swp_entry_t, unsigned int)")                                                      \
+	X(SWAP, struct mem_cgroup *, mem_cgroup_from_id, (unsigned short id),                      \
+	  "struct mem_cgroup * (unsigned short)")
+
+#define CHARGEHAND_SYMBOLS(X) CHARGEHAND_SYMBOLS_COMMON(X) CHARGEHAND_SYMBOLS_KERNEL(X)
+
+/*
+ * Layouts that the code relies on: X(type, member). gate.c compares what this module was compiled with
+ * (offsetof, sizeof) with the kernel's BTF.
+ */
+#define CHARGEHAND_MEMBERS_COMMON(X)                                                               \
+	X(mem_cgroup, css)                                                                         \
+	X(mem_cgroup, memory)                                                                      \
+	X(mem_cgroup, swap)                                                                        \
+	X(mem_cgroup, id)                                                                          \
+	X(mem_cgroup, nodeinfo)                                                                    \
+	X(mem_cgroup_per_node, lruvec)                                                             \
+	X(page_counter, usage)                                                                     \
+	X(page_counter, max)                                                                       \
+	X(page_counter, parent)                                                                    \
+	X(folio, flags)                                                                            \
+	X(folio, lru)                                                                              \
+	X(folio, mapping)                                                                          \
+	X(folio, _mapcount)                                                                        \
+	X(folio, _refcount)                                                                        \
+	X(folio, memcg_data)                                                                       \
+	X(mm_struct, mmap_lock)                                                                    \
+	X(mm_struct, owner)                                                                        \
+	X(mm_struct, mm_users)                                                                     \
+	X(address_space, i_pages)                                                                  \
+	X(mm_walk_ops, pmd_entry)                                                                  \
+	X(mm_walk_ops, hugetlb_entry)                                                              \
+	X(mm_walk_ops, test_walk)                                                                  \
+	X(mm_walk, vma)                                                                            \
+	X(mm_walk, private)
+#if CHARGEHAND_KERNEL == 601
+#define CHARGEHAND_MEMBERS(X)                                                                      \
+	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
+	X(mem_cgroup, deferred_split_queue)                                                        \
+	X(deferred_split, split_queue_lock)                                                        \
+	X(deferred_split, split_queue_len)
+#elif CHARGEHAND_KERNEL == 612
+#define CHARGEHAND_MEMBERS(X)                                                                      \
+	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
+	X(mm_walk_ops, walk_lock)
+#else
+#define CHARGEHAND_MEMBERS(X)                                                                      \
+	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
+	X(mm_walk_ops, walk_lock)                                                                  \
+	X(mem_cgroup_per_node, objcg)                                                              \
+	X(obj_cgroup, refcnt)                                                                      \
+	X(obj_cgroup, memcg)                                                                       \
+	X(obj_cgroup, is_root)
+#endif
+
+#endif
