@@ -1,69 +1,14 @@
 #!/bin/bash
-# Fetches stock Debian cloud kernels, once, into the cache: tools/kernels.sh VERSION…
+# Fetches stock Debian cloud kernels, once, into the cache: tools/kernels.sh [--headers] VERSION…
 #
-# Prints one directory per version, holding vmlinuz, release (uname -r) and modules/. The package is
+# Prints one directory per version, holding vmlinuz, release (uname -r) and modules/; with --headers one
+# that holds release and what modules for that very kernel are built with (build/). The package is
 # found by name at run time through a private apt configuration (own lists, state and cache, Debian's
 # own keyring), so that nothing of it mixes into the system; apt checks signatures and checksums.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -eu
 . "$(dirname "$0")/common.sh"
-
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-
-# Suites where a version may live, most wanted first; a comma joins suites that are searched together.
-# Later ones are asked only if the version is not found.
-suites_of() {
-        case $1 in
-        6.1) echo "bookworm,bookworm-security" ;;
-        6.12) echo "bookworm-security trixie,trixie-security" ;;
-        *) echo "sid forky experimental" ;;
-        esac
-}
-
-# The mirrors this machine already uses; the public redirector where it has none.
-mirror_of() {
-        local suite=$1 kind=debian found
-        case $suite in *-security) kind=debian-security ;; esac
-        found=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
-                sed 's,/*$,,' | grep -m1 "/$kind\$" || true)
-        echo "${found:-http://deb.debian.org/$kind}"
-}
-
-# private_apt DIR SUITES: an apt world of its own below DIR.
-private_apt() {
-        local dir=$1 suite
-        mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/parts"
-        : >"$dir/status"
-        for suite in ${2//,/ }; do
-                echo "deb [arch=amd64 signed-by=$KEYRING] $(mirror_of "$suite") $suite main"
-        done >"$dir/sources.list"
-        {
-                # The way out to the network (proxies, time-outs) is the machine's; everything else is ours.
-                apt-config dump | grep -E '^Acquire::(http|https|ftp|Retries)' || true
-                # Mirrors that lag behind an expired Release file are still signed, and what they give
-                # only ever runs inside a throw-away guest: hence no Check-Valid-Until.
-                cat <<CONF
-Dir::State "$dir";
-Dir::State::lists "$dir/lists";
-Dir::State::status "$dir/status";
-Dir::Cache "$dir/cache";
-Dir::Etc::sourcelist "$dir/sources.list";
-Dir::Etc::sourceparts "$dir/parts";
-Dir::Etc::parts "$dir/parts";
-Dir::Etc::main "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "$dir/parts";
-Dir::Log "$dir";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
-APT::Sandbox::User "";
-APT::Update::Error-Mode "any";
-Acquire::Check-Valid-Until "false";
-Acquire::Languages "none";
-Acquire::Retries "3";
-CONF
-        } >"$dir/apt.conf"
-}
+. "$TOP/tools/apt.sh"
 
 # names_of VERSION: the packages that together make the newest signed cloud kernel of that version.
 # Newer Debian releases split the image: vmlinuz in linux-binary, modules.order and .builtin in linux-base.
@@ -79,26 +24,53 @@ names_of() {
         fi
 }
 
-fetch_from() {
-        local version=$1 suites=$2 work=$3 dir names
-        dir=$CACHE/apt-${suites%%,*}
-        private_apt "$dir" "$suites"
-        export APT_CONFIG=$dir/apt.conf
-        apt-get -qq update >"$work/apt.log" 2>&1 || { sed 's/^/   /' "$work/apt.log" >&2; return 1; }
-        names=$(names_of "$version") || return 1
-        info "kernel $version: $names from $suites"
+# headers_names RELEASE: the packages that modules for this kernel are built with.
+headers_names() {
+        apt-cache show "linux-headers-$1" 2>/dev/null | grep -q . || return 1
+        echo "linux-headers-$1"
+        apt-cache depends "linux-headers-$1" | grep -oP 'Depends: \Klinux-(headers-.*-common|kbuild-.*)$'
+}
+
+# download SUITES WORK COMMAND…: the packages that COMMAND names, from these suites, to WORK/deb.
+download() {
+        local suites=$1 work=$2 names
+        shift 2
+        rm -rf "$work/apt" "$work/deb"
         mkdir -p "$work/deb"
-        # shellcheck disable=SC2086 # a list of package names
-        (cd "$work/deb" && apt-get -qq download $names) || return 1
-        unset APT_CONFIG
-        rm -rf "$dir"
+        private_apt "$work/apt" "$suites"
+        (
+                export APT_CONFIG=$work/apt/apt.conf
+                apt-get -qq update >"$work/apt.log" 2>&1 || { sed 's/^/   /' "$work/apt.log" >&2; exit 1; }
+                names=$("$@") || exit 1
+                # shellcheck disable=SC2086 # a list of package names
+                info $names "from $suites"
+                cd "$work/deb"
+                # shellcheck disable=SC2086
+                apt-get -qq download $names
+        )
+}
+
+# download_any VERSION WORK COMMAND…: from the first of the version's suites that has them.
+download_any() {
+        local suites version=$1 work=$2
+        shift 2
+        [ -e "$KEYRING" ] || die "$KEYRING is missing; install debian-archive-keyring"
+        for suites in $(suites_of "$version"); do
+                ! download "$suites" "$work" "$@" || return 0
+        done
+        return 1
+}
+
+extract() {
+        local deb
+        for deb in "$1"/deb/*.deb; do
+                dpkg-deb -x "$deb" "$1/tree"
+        done
 }
 
 unpack() {
-        local work=$1 deb image release
-        for deb in "$work"/deb/*.deb; do
-                dpkg-deb -x "$deb" "$work/tree"
-        done
+        local work=$1 image release
+        extract "$work"
         image=$(find "$work/tree" -name 'vmlinuz*' -type f | head -n1)
         release=$(basename "$(find "$work/tree" -path '*/lib/modules/*/kernel' -prune -printf '%h\n' | head -n1)")
         [ -n "$image" ] && [ -n "$release" ] || die "no vmlinuz or no modules inside $(ls "$work/deb")"
@@ -109,27 +81,67 @@ unpack() {
         echo "$release" >"$work/out/release"
 }
 
-fetch() {
-        local version=$1 suites work
-        [ -e "$CACHE/kernel-$version/release" ] && return
-        [ -e "$KEYRING" ] || die "$KEYRING is missing; install debian-archive-keyring"
-        work=$(mktemp -d "$CACHE/fetch.XXXXXX")
-        for suites in $(suites_of "$version"); do
-                if fetch_from "$version" "$suites" "$work"; then
-                        unpack "$work"
-                        mv "$work/out" "$CACHE/kernel-$version"
-                        rm -rf "$work"
-                        return
-                fi
-                unset APT_CONFIG
-        done
-        rm -rf "$work"
-        die "no linux-image-$version…-cloud-amd64 in $(suites_of "$version"); is the network reachable?"
+# make_work: a place in the cache that goes with this shell.
+make_work() {
+        WORK=$(mktemp -d "$CACHE/fetch.XXXXXX")
+        trap 'rm -rf "$WORK"' EXIT
 }
 
-[ $# -gt 0 ] || die "usage: tools/kernels.sh VERSION…  (6.1, 6.12, 7.2)"
+fetch() {
+        local version=$1
+        [ -e "$CACHE/kernel-$version/release" ] && return
+        make_work
+        download_any "$version" "$WORK" names_of "$version" ||
+                die "no linux-image-$version…-cloud-amd64 in $(suites_of "$version"); is the network reachable?"
+        unpack "$WORK"
+        mv "$WORK/out" "$CACHE/kernel-$version"
+}
+
+# Their Makefiles name /usr/src; here they find each other wherever the cache is. The vmlinux is there for its BTF
+# alone, which a module of ours needs not, nor pahole therefore.
+relocate() {
+        local tree=$1 release=$2 file=$1/usr/src/linux-headers-$2/Makefile
+        sed -i -e 's,^KBUILD_OUTPUT=,KBUILD_OUTPUT:=,' -e 's,/usr/src/,$(chargehand_headers)/,' \
+                -e '1i chargehand_headers := $(realpath $(dir $(lastword $(MAKEFILE_LIST)))/..)' "$file"
+        rm -f "$tree/usr/src/linux-headers-$release/vmlinux"
+        ln -s "usr/src/linux-headers-$release" "$tree/build"
+        echo "$release" >"$tree/release"
+}
+
+# The kernel and its headers are one pair. A mirror that has moved on has no headers for the kernel in the cache:
+# both are fetched anew then.
+fetch_headers() {
+        local version=$1 release
+        fetch_kernel "$version"
+        release=$(cat "$CACHE/kernel-$version/release")
+        [ "$(cat "$CACHE/headers-$version/release" 2>/dev/null)" != "$release" ] || return 0
+        make_work
+        if ! download_any "$version" "$WORK" headers_names "$release"; then
+                info "no headers for $release any more: fetching kernel $version and its headers anew"
+                mv "$CACHE/kernel-$version" "$WORK/old"
+                fetch_kernel "$version" || { mv "$WORK/old" "$CACHE/kernel-$version"; exit 1; }
+                release=$(cat "$CACHE/kernel-$version/release")
+                download_any "$version" "$WORK" headers_names "$release" ||
+                        die "no linux-headers-$release in $(suites_of "$version"); is the network reachable?"
+        fi
+        extract "$WORK"
+        relocate "$WORK/tree" "$release"
+        [ ! -e "$CACHE/headers-$version" ] || mv "$CACHE/headers-$version" "$WORK/headers.old"
+        mv "$WORK/tree" "$CACHE/headers-$version"
+}
+
+fetch_kernel() {
+        with_lock "$CACHE/kernel-$1.lock" fetch "$1"
+}
+
+what=kernel
+[ "${1:-}" != --headers ] || { what=headers; shift; }
+[ $# -gt 0 ] || die "usage: tools/kernels.sh [--headers] VERSION…  (6.1, 6.12, 7.2)"
 for version; do
         [[ $version =~ ^[0-9]+\.[0-9]+$ ]] || die "'$version' is not a kernel version such as 6.1"
-        with_lock "$CACHE/kernel-$version.lock" fetch "$version"
-        echo "$CACHE/kernel-$version"
+        case $what in
+        kernel) fetch_kernel "$version" ;;
+        headers) with_lock "$CACHE/headers-$version.lock" fetch_headers "$version" ;;
+        esac
+        echo "$CACHE/$what-$version"
 done

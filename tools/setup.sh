@@ -10,6 +10,7 @@ packages_of() {
                 libinih-dev liburcu-dev libcmocka-dev libhiredis-dev scdoc ;;
         unit | bus) echo dbus-daemon dbus-broker dbus-bin ;;
         vm) echo qemu-system-x86 mmdebstrap e2fsprogs fdisk kmod debian-archive-keyring tar libc6-dev ;;
+        kmod) echo gcc make mmdebstrap kmod debian-archive-keyring libelf1 libssl3 ;;
         demo) echo redis-server redis-tools dbus-daemon python3-minimal ;;
         lint) echo shellcheck cppcheck ;;
         model) echo spin gcc libc6-dev ;;
@@ -18,7 +19,7 @@ packages_of() {
         flavour-32bit) echo mmdebstrap arch-test debian-archive-keyring ;;
         flavour-coverage) echo gcovr ;;
         flavour-*) ;;
-        all) for g in build unit vm lint model flavour-fuzz; do packages_of $g; done ;;
+        all) for g in build unit vm kmod lint model flavour-fuzz; do packages_of $g; done ;;
         *) die "no package group '$1'" ;;
         esac
 }
