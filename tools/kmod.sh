@@ -137,7 +137,7 @@ build() {
         fi
         # Objects of another kernel or of other headers are of no use.
         if ! cmp -s "$headers/release" "$work/release"; then
-                find "$work" -name '*.o' -o -name '.*.cmd' -o -name '*.ko' | xargs -r rm -f
+                find "$work" \( -name '*.o' -o -name '.*.cmd' -o -name '*.ko' \) -delete
                 cp "$headers/release" "$work/release"
         fi
         [ -z "$SPARSE" ] || args+=(C=2 "CF=-D__CHECK_ENDIAN__ -Wsparse-error")

@@ -36,8 +36,9 @@ expect() {
 }
 
 by_hand() {
-        grep -q 'answer 42' "$out/pass.figures" && grep -q '5 passed, 4 failed, 1 skipped' "$out/said" &&
-                [ "$(cat "$out/tally")" = "5 4 1 0" ]
+        grep -q 'answer 42' "$out/pass.figures" && grep -q 'the kernel complained: .*circular' "$out/said" &&
+                grep -q '5 passed, 5 failed, 1 skipped' "$out/said" &&
+                [ "$(cat "$out/tally")" = "5 5 1 0" ]
 }
 
 second_try() {
@@ -46,9 +47,9 @@ second_try() {
 }
 
 status=0
-run '' pass clean skipped failing stuck noisy panicked survivor alone flaky
+run '' pass clean skipped failing stuck noisy panicked survivor alone flaky unclean
 expect "the harness reports what happens" \
-        "pass=ok clean=ok skipped=skip failing=fail stuck=timeout noisy=ok panicked=fail survivor=ok alone=ok flaky=fail" 1 by_hand
+        "pass=ok clean=ok skipped=skip failing=fail stuck=timeout noisy=ok panicked=fail survivor=ok alone=ok flaky=fail unclean=fail" 1 by_hand
 rm -f "$out/tally"
 run true failing flaky
 expect "with CI=true a failure gets a second guest, and a flaky case is told of" "failing=fail flaky=flaky" 1 second_try

@@ -12,6 +12,7 @@ usage: ./dev vm [KERNEL…|all] [CASE…] [options]
   CASE              a name from tests/vm/cases; none = all that suit the kernel
   --shell           an interactive shell in the guest instead of cases
   --suite NAME      only cases of that suite (default: vm, when no case is named)
+  --module          of the cases to run only those that load chargehand.ko
   --no-build        use what is in the build directory as it is
   --flavour NAME    whose binaries (default: dev)
   --mem MIB, --cpus N, --slow FACTOR (of every time limit; default: load per CPU), --tcg, --kvm
@@ -26,7 +27,7 @@ USAGE
 
 KERNELS=() CASES=() FILES=() ENV=()
 declare -A RETRIED=()
-SHELL_MODE='' FLAVOUR=dev DO_BUILD=1 MEM='' CPUS=2 SUITE='' OUT='' FOLLOW='' LIST=''
+SHELL_MODE='' FLAVOUR=dev DO_BUILD=1 MEM='' CPUS='' MODULE='' SUITE='''' OUT='' FOLLOW='' LIST=''
 ROOT_ID=c4a76e4d SUITE_DISKS=''
 SLOW=${CHARGEHAND_VM_SLOW:-} ACCEL=${CHARGEHAND_VM_ACCEL:-}
 CASE_DIR=$TOP/tests/vm/cases
@@ -40,6 +41,7 @@ parse() {
                 --no-build) DO_BUILD= ;;
                 --follow) FOLLOW=1 ;;
                 --list) LIST=1 ;;
+                --module) MODULE=1 ;;
                 --tcg) ACCEL=tcg ;;
                 --kvm) ACCEL=kvm ;;
                 -h | --help) usage; exit 0 ;;
@@ -99,6 +101,15 @@ suits_kernel() {
         esac
 }
 
+# wants_module CASE…: one of them loads chargehand.ko.
+wants_module() {
+        local c
+        for c; do
+                [ "$(header "$c" module no)" != yes ] || return 0
+        done
+        return 1
+}
+
 # suites_of CASE…: the Debian releases whose runtimes these cases want; SUITES by --env wins.
 suites_of() {
         local c e list
@@ -123,6 +134,7 @@ cases_for() {
         fi
         for f in "$CASE_DIR"/*.sh; do
                 c=$(name_of "$f")
+                [ -z "$MODULE" ] || wants_module "$c" || continue
                 [ "$(header "$c" suite vm)" = "${SUITE:-vm}" ] && suits_kernel "$c" "$1" && echo "$c"
         done
         return 0
@@ -150,24 +162,35 @@ stage_binaries() {
 }
 
 stage_modules() {
-        local kernel=$1 to=$2 release name file
+        local kernel=$1 to=$2 module=$3 release name file
         release=$(cat "$CACHE/kernel-$kernel/release")
         mkdir -p "$to/lib/modules/$release"
         for name in zram lzo-rle lz4 zstd overlay loop; do
                 modprobe -d "$CACHE/kernel-$kernel/modules" -S "$release" --show-depends "$name" 2>/dev/null || true
         done | sed -n 's/^insmod //p' | sort -u |
                 while read -r file; do cp "$file" "$to/lib/modules/$release/"; done
+        [ -z "$module" ] || cp "$module" "$to/lib/modules/$release/chargehand.ko"
         depmod -b "$to" "$release" 2>/dev/null
+}
+
+# module_of KERNEL: our module for that kernel, built if need be.
+module_of() {
+        local ko=$BUILD/kmod/$1/chargehand.ko
+        if [ -n "$DO_BUILD" ] || [ ! -e "$ko" ]; then
+                "$TOP/tools/setup.sh" kmod && "$TOP/tools/kmod.sh" "$1" >/dev/null || return 1
+        fi
+        echo "$ko"
 }
 
 # make_payload KERNEL WORK CASE…: a tar, padded, that the guest reads from its second disk.
 make_payload() {
-        local kernel=$1 work=$2 dir=$2/payload c
+        local kernel=$1 work=$2 dir=$2/payload c module=''
         shift 2
+        ! wants_module "$@" || module=$(module_of "$kernel") || die "no chargehand.ko for $kernel, and the cases want it"
         mkdir -p "$dir/tests/cases" "$dir/tests/files" "$dir/system.d"
         cp "$BUILD/vm/init" "$dir/init"
         stage_binaries "$dir/bin"
-        stage_modules "$kernel" "$dir"
+        stage_modules "$kernel" "$dir" "$module"
         find "$TOP/tests/vm" -maxdepth 1 -type f -exec cp -a {} "$dir/tests/" \;
         cp -a "$CASE_DIR/." "$dir/tests/cases/"
         [ ${#FILES[@]} -eq 0 ] || cp -aL "${FILES[@]}" "$dir/tests/files/"
@@ -216,6 +239,7 @@ numa() {
 # qemu_args ACCEL KERNEL WORK MEM EXTRA_APPEND → QEMU
 qemu_args() {
         local accel=$1 kernel=$2 work=$3 mem=$4 append suite
+        CPUS=${CPUS:-2}
         append="root=PARTUUID=$ROOT_ID-01 rw init=/sbin/vm-init console=ttyS0 quiet panic=-1 mitigations=off audit=0"
         append+=" tsc=reliable no_timer_check cgroup_no_v1=all nowatchdog rcupdate.rcu_cpu_stall_suppress=1 $5"
         QEMU=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
@@ -324,7 +348,7 @@ run_boots() {
 # One boot for the given cases. LEFT gets those that were not reached because the guest died.
 run_boot() {
         local kernel=$1 logs=$2 work limit=60 c rc=0 append="" reached=1
-        local ROOT_ID=$ROOT_ID SUITE_DISKS NUMA
+        local ROOT_ID=$ROOT_ID SUITE_DISKS NUMA CPUS=$CPUS
         shift 2
         work=$(mktemp -d "$BUILD/vm/run.XXXXXX")
         WORK=$work
@@ -334,6 +358,7 @@ run_boot() {
                 append+=" $(header "$c" append "")"
         done
         NUMA=$(biggest numa 0 "$@")
+        CPUS=${CPUS:-$(header "$1" cpus 2)}
         SUITE_DISKS=$(suites_of "$@")
         # shellcheck disable=SC2086 # a list of names
         [ -z "$SUITE_DISKS" ] || "$TOP/tools/suites.sh" $SUITE_DISKS >/dev/null || exit 1
@@ -411,7 +436,7 @@ run_kernel() {
         : >"$logs/results"
         : >"$logs/console.log"
         for c in $list; do
-                if [ "$(header "$c" boot shared)" != shared ] || [ -n "$(header "$c" append "")$(header "$c" numa "")" ]; then
+                if [ "$(header "$c" boot shared)" != shared ] || [ -n "$(header "$c" append "")$(header "$c" numa "")$(header "$c" cpus "")" ]; then
                         own+=("$c")
                 else
                         shared+=("$c")

@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -372,7 +373,8 @@ static void set_up(void) {
 
 /* Whether the kernel complained since the last look. A case in which it did has failed. */
 static bool kernel_complained(void) {
-        static const char *const bad[] = { "WARNING: ", "BUG: ", "Oops", "general protection", "INFO: task " };
+        static const char *const bad[] = { "WARNING: ", "BUG: ", "Oops", "general protection", "INFO: task ",
+                                           "INFO: trying", "INFO: rcu", "UBSAN: ", "kmemleak: " };
         char record[8192];
         bool found = false;
         ssize_t n;
@@ -486,6 +488,22 @@ static void save_out(void) {
                 report("| init: $OUT does not fit on its disk\n");
 }
 
+/* No case has to do with the module that another one loaded. */
+static bool unload_module(void) {
+        double deadline = now() + 10;
+
+        while (syscall(SYS_delete_module, "chargehand", O_NONBLOCK) < 0) {
+                if (errno == ENOENT || errno == ENOSYS)
+                        return true;
+                if (now() > deadline) {
+                        report("| init: chargehand.ko cannot be unloaded: %s\n", strerror(errno));
+                        return false;
+                }
+                usleep(5000);
+        }
+        return true;
+}
+
 static bool run_and_report(const Case *c) {
         const char *word;
         double begin;
@@ -496,6 +514,8 @@ static bool run_and_report(const Case *c) {
                 start_bus();
         begin = now();
         code = run_case(c);
+        if (!unload_module() && code == 0)
+                code = 1;
         if (kernel_complained() && code == 0)
                 code = 1;
         word = code == 0 ? "ok" : code == SKIPPED ? "skip" : code == TIMED_OUT ? "timeout" : "fail";

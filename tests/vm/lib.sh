@@ -209,6 +209,39 @@ stop_daemon() {
         echo "chargehandd ended with $_rc"
 }
 
+# kernel_log: what the kernel said since kernel_mark, which module_load calls once for a case.
+kernel_mark() {
+        _mark="case $CASE marks its place at $(cut -d' ' -f1 /proc/uptime)"
+        echo "<6>chargehand-vm: $_mark" >/dev/kmsg
+}
+
+kernel_log() {
+        dmesg | awk -v mark="${_mark:?kernel_mark comes first}" 'index($0, mark) { seen = 1 } seen'
+}
+
+# module_load [NAME=VALUE…]: chargehand.ko with these parameters; ends the case if it does not load.
+module_load() {
+        [ -n "${_mark:-}" ] || kernel_mark
+        _said=$(modprobe chargehand "$@" 2>&1) || {
+                kernel_log
+                fail "chargehand.ko does not load: $_said"
+        }
+        [ -c /dev/chargehand ] || fail "chargehand.ko is loaded, and there is no /dev/chargehand"
+}
+
+module_unload() {
+        _said=$(rmmod chargehand 2>&1) || fail "chargehand.ko does not unload: $_said"
+        [ ! -e /dev/chargehand ] || fail "chargehand.ko is gone, and /dev/chargehand is still there"
+}
+
+# module_clean: the kernel has not complained since module_load or kernel_mark; lockdep, KASAN and kmemleak say it like this too.
+module_clean() {
+        _bad='WARNING|BUG:|Oops|KASAN|UBSAN|general protection|INFO: (task|trying|rcu)|Bad page|corruption|underflow'
+        _said=$(kernel_log | grep -E "$_bad|refcount_t|suspected memory leak") || return 0
+        kernel_log | tail -n 100
+        fail "the kernel complained: $_said"
+}
+
 # emit NAME VALUE: one figure of this case, for the host: a line NAME VALUE in $OUT/CASE.figures.
 emit() {
         echo "$1 $2" >>"$OUT/$CASE.figures"
