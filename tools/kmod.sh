@@ -15,7 +15,7 @@ ALL_KERNELS="6.1 6.12 7.2"
 usage() {
         cat <<'USAGE'
 usage: ./dev kmod [KERNEL…|all] [options]
-  KERNEL            6.1, 6.12, 7.2; all, or none: these three
+  KERNEL            6.1, 6.12, 7.2; all, or none: these three; debug: the one of ./dev kernel
   --kdir DIR        build for the kernel built in DIR instead, with this machine's compiler; needs --out
   --out DIR         put chargehand.ko there instead of build/kmod/KERNEL
   --sparse          with sparse's checks as well (C=2)
@@ -38,6 +38,16 @@ suite_of_compiler() {
         gcc-14) echo trixie ;;
         *) echo sid ;;
         esac
+}
+
+# headers_of KERNEL: a directory with release and build/.
+headers_of() {
+        if [ "$1" = debug ]; then
+                [ -e "$CACHE/kernel-debug/build/Module.symvers" ] || die "there is no debug kernel in $CACHE yet: ./dev kernel"
+                echo "$CACHE/kernel-debug"
+        else
+                "$TOP/tools/kernels.sh" --headers "$1"
+        fi
 }
 
 # runs_here KERNEL COMPILER: it is installed, and the kernel's own tools find their libraries.
@@ -109,8 +119,9 @@ content() {
 run_make() {
         local kernel=$1 headers=$2 work=$3 compiler suite root
         shift 3
-        set -- make -C "$headers/build" M="$work" CHARGEHAND_WERROR=1 -j"$(nproc)" "$@"
-        if [ -n "$KDIR" ]; then
+        set -- make -k -C "$headers/build" M="$work" CHARGEHAND_WERROR=1 -j"$(nproc)" "$@"
+        # A kernel that was built here is of this machine's compiler.
+        if [ ! -e "$headers/build/.kernelvariables" ]; then
                 "$@"
                 return
         fi
@@ -124,6 +135,11 @@ run_make() {
         root=$CACHE/kbuild-$suite-$compiler
         with_lock "$root.lock" make_root "$root" "$suite" "$compiler"
         in_root "$root" "$headers $work" "$@"
+}
+
+# relate WORK: complaints name the files that can be edited; newer kernels say them without their directory.
+relate() {
+        sed -E -e "s,$1/,kmod/,g" -e 's,^([a-z-]+\.[ch][: ]),kmod/\1,' -e 's,( from )([a-z-]+\.[ch]:),\1kmod/\2,'
 }
 
 build() {
@@ -144,10 +160,10 @@ build() {
         info "building chargehand.ko for $(cat "$headers/release")"
         rm -f "$out/stamp" "$out/chargehand.ko"
         if ! run_make "$kernel" "$headers" "$work" ${args+"${args[@]}"} modules >"$out/log" 2>&1; then
-                grep -vE '^  (CC|LD|AR|MODPOST|CHECK)' "$out/log" | sed "s,$work/,kmod/,g" >&2
+                grep -vE '^  (CC|LD|AR|MODPOST|CHECK) |^make|pahole version' "$out/log" | relate "$work" >&2
                 die "chargehand.ko for $kernel does not build; all that was said is in $out/log"
         fi
-        grep -E 'warning:|WARNING:|error:' "$out/log" | grep -v 'pahole version differs' | sed "s,$work/,kmod/,g" >&2 || true
+        grep -E 'warning:|WARNING:|error:' "$out/log" | grep -v 'pahole version differs' | relate "$work" >&2 || true
         cp "$work/chargehand.ko" "$out/chargehand.ko.new"
         mv "$out/chargehand.ko.new" "$out/chargehand.ko"
         echo "$stamp" >"$out/stamp"
@@ -167,7 +183,7 @@ while [ $# -gt 0 ]; do
         --clean) CLEAN=1 ;;
         -h | --help) usage; exit 0 ;;
         all) read -ra KERNELS <<<"$ALL_KERNELS" ;;
-        [0-9]*.[0-9]*) KERNELS+=("$1") ;;
+        debug | [0-9]*.[0-9]*) KERNELS+=("$1") ;;
         *) usage >&2; exit 2 ;;
         esac
         shift
@@ -185,7 +201,7 @@ if [ -n "$KDIR" ]; then
 fi
 [ ${#KERNELS[@]} -gt 0 ] || read -ra KERNELS <<<"$ALL_KERNELS"
 for kernel in "${KERNELS[@]}"; do
-        headers=$("$TOP/tools/kernels.sh" --headers "$kernel")
+        headers=$(headers_of "$kernel")
         out=${OUT:-$BUILD/kmod/$kernel}
         with_lock "$out/lock" build "$kernel" "$headers" "$out"
         echo "$out/chargehand.ko"
