@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "symbols.h"
+#include "compat-calls.h"
 
 #undef pr_fmt
 #define pr_fmt(fmt) "chargehand: " fmt
@@ -78,10 +79,12 @@ static inline bool chargehand_memcg_is_online(struct mem_cgroup *memcg)
 
 /* ---- kind.c: what is at a page table entry ---- */
 
-/* Kind of a present page; *shared: it is mapped more than once (only told for what that can be seen of). */
+/* CHARGEHAND_KIND_* of a mapped page; OTHER also for what has no struct page of the usual sort. Whether it is
+ * charged to anybody is another question. */
 u32 chargehand_kind_of(struct folio *folio, bool pmd_mapped);
-/* More than one mapping, by whomever. A look, not a promise. */
-bool chargehand_folio_shared(struct folio *folio);
+/* More than one mapping, by whomever. A look, not a promise: of a huge page that is mapped whole here and by
+ * pages elsewhere only the former is seen. */
+bool chargehand_page_shared(struct page *page, bool pmd_mapped);
 
 /* ---- room.c: page counters ---- */
 
@@ -97,20 +100,23 @@ void chargehand_room_init(struct chargehand_room *room, struct mem_cgroup *from,
 /* Have up to `want` pages in reserve, at least one page more than none if there is room at all. Returns
  * what is there. */
 unsigned long chargehand_room_reserve(struct chargehand_room *room, unsigned long want);
-/* `pages` of the reserve are now those of folios that carry `to`'s tag: take them off `from`. */
-void chargehand_room_commit(struct chargehand_room *room, unsigned long pages);
+/* `pages` of the reserve are now those of folios that carry `to`'s tag; take the `counted` ones of them off
+ * `from`. */
+void chargehand_room_commit(struct chargehand_room *room, unsigned long pages, unsigned long counted);
 /* Give back what is left of the reserve. */
 void chargehand_room_done(struct chargehand_room *room);
 
-/* ---- batch.c, retag.c: folios on their way ---- */
+/* ---- retag.c: folios on their way ---- */
 
 struct chargehand_item {
 	struct folio *folio;	/* locked, off the LRU, with a reference */
 	unsigned long addr;	/* of its first page here */
-	unsigned int mapped;	/* page table entries that map it here, one after the other; 0: a PMD */
+	unsigned int first;	/* which page of the folio that is */
+	unsigned int mapped;	/* page table entries that map it from there on; 0: a PMD */
 	u8 kind;		/* CHARGEHAND_KIND_* */
 	u8 state;		/* enum chargehand_item_state */
-	bool shared;
+	bool shared;		/* others map it too, as it seemed */
+	bool counted;		/* of a moved one: the old account counted it (that of the root does not) */
 };
 
 enum chargehand_item_state {
@@ -119,17 +125,17 @@ enum chargehand_item_state {
 	CHARGEHAND_ITEM_KEPT,	/* goes back as it was; counted by reason */
 };
 
-#define CHARGEHAND_DELTAS 8
+#define CHARGEHAND_DELTAS 10
 
 /* What a batch changes on one node, until it is written to the counters in one go. */
 struct chargehand_delta {
-	long pages[CHARGEHAND_DELTAS]; /* by the items of chargehand_delta_items[] */
-	unsigned int folios;
+	long pages[CHARGEHAND_DELTAS]; /* rows of retag.c */
 };
 
 struct chargehand_retag {
 	struct mem_cgroup *from, *to;
 	struct chargehand_delta *deltas; /* by node */
+	unsigned long *tags;		 /* by node: what folio->memcg_data will be, with a reference */
 };
 
 /* Everything that must exist before folios of a group may come to `to`: may sleep. */
@@ -143,6 +149,57 @@ int chargehand_retag_folio(struct chargehand_retag *retag, struct chargehand_ite
 /* Write the statistics and references of all that was retagged since the last time. */
 void chargehand_retag_flush(struct chargehand_retag *retag);
 void chargehand_retag_done(struct chargehand_retag *retag);
+
+/* ---- batch.c: one chunk of a move ---- */
+
+enum {
+	CHARGEHAND_CHUNK_MIN = 512,
+	CHARGEHAND_CHUNK_DEFAULT = 4096,
+	CHARGEHAND_CHUNK_MAX = 16384,
+};
+#define CHARGEHAND_CHUNK_SPAN (1UL << 30) /* addresses that one chunk looks at, at most */
+
+struct chargehand_batch {
+	/* for all chunks */
+	struct mm_struct *mm;
+	struct chargehand_retag *retag; /* NULL: only look */
+	struct mem_cgroup *from, *to;	/* `from` NULL: find the group with from_id, take a reference, and stop */
+	u64 from_id;
+	u32 kinds, flags; /* of struct chargehand_move */
+	bool forced;	  /* on the way back: swap limits do not count */
+	bool no_room;	  /* only count what would have needed room */
+	unsigned int chunk; /* page table entries to look at */
+	unsigned long room;   /* pages that may be taken in this chunk: what is in reserve */
+	unsigned long budget; /* pages that may be taken in this chunk: what was asked for */
+	struct chargehand_item *items; /* `chunk` of them */
+
+	/* of this chunk */
+	unsigned int n_items, n_looked;
+	unsigned int next_item; /* of the second walk */
+	unsigned long taken;	/* pages of the items */
+	unsigned long moved, counted; /* pages that changed their account; of those, counted in the old one */
+	unsigned long end;	/* where the first walk stopped */
+	bool full;		/* it stopped for want of room */
+	bool spent;		/* it stopped at the budget */
+	bool wait;		/* put back only after a grace period */
+
+	/* sums, bytes */
+	u64 moved_bytes[CHARGEHAND_KINDS];
+	u64 left_bytes[CHARGEHAND_LEFTS];
+	u64 already_bytes, elsewhere_bytes;
+	/* Addresses that were moved, for the way back. May be NULL. -ENOMEM ends the move. */
+	int (*note)(void *userdata, unsigned long start, unsigned long end);
+	void *userdata;
+	u64 lock_max_nsec, lock_total_nsec, grace_nsec;
+};
+
+/* First walk: take what can be moved between start and end, until the chunk is full. mmap_lock is held for
+ * reading. 0, or what went wrong. */
+int chargehand_batch_take(struct chargehand_batch *batch, unsigned long start, unsigned long end);
+/* Second walk, after the grace period: give them the new tag. mmap_lock has been held all the time. */
+int chargehand_batch_commit(struct chargehand_batch *batch);
+/* Unlock and put back on the LRU whatever is still in the batch. mmap_lock is not needed. */
+void chargehand_batch_release(struct chargehand_batch *batch);
 
 /* ---- swap.c ---- */
 

@@ -8,20 +8,6 @@
 
 #include "compat.h"
 
-/*
- * The group that a mapped folio is charged to, NULL: none. Its page table is locked, so that it is what it is;
- * the caller is inside rcu_read_lock(), for another tag may be given to it at any time, and the group of the
- * old one may go.
- */
-static inline struct mem_cgroup *chargehand_folio_memcg(struct folio *folio)
-{
-#if CHARGEHAND_KERNEL == 601
-	return page_memcg_check(&folio->page);
-#else
-	return folio_memcg_check(folio);
-#endif
-}
-
 /* The page that a migration entry is about. */
 static inline struct page *chargehand_leaf_page(swp_entry_t entry)
 {

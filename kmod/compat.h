@@ -7,9 +7,8 @@
  * version. docs/kmod.md says how a new kernel is reviewed.
  */
 
-#include <linux/huge_mm.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/memcontrol.h>
 #include <linux/pagewalk.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -22,12 +21,16 @@
 #define CHARGEHAND_KERNEL 612
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define CHARGEHAND_KERNEL 702
+#include <linux/leafops.h>
 #else
 #error "chargehand: this kernel was not reviewed (6.1, 6.12, 7.2 were); see docs/kmod.md"
 #endif
 
 #if !IS_ENABLED(CONFIG_MEMCG) || !IS_ENABLED(CONFIG_X86_64)
 #error "chargehand: wants x86-64 with CONFIG_MEMCG"
+#endif
+#if IS_ENABLED(CONFIG_PREEMPT_RT) || IS_ENABLED(CONFIG_NO_PAGE_MAPCOUNT) || IS_ENABLED(CONFIG_RANDSTRUCT_FULL)
+#error "chargehand: not reviewed for PREEMPT_RT, NO_PAGE_MAPCOUNT, RANDSTRUCT; see docs/kmod.md"
 #endif
 
 /*
@@ -157,5 +160,59 @@
 	X(obj_cgroup, memcg)                                                                       \
 	X(obj_cgroup, is_root)
 #endif
+
+/* ---- small things that differ ---- */
+
+/* 6.1 and 6.12 keep the group of a swapped page by functions that can be called; 7.2 inside the swap table. */
+#define CHARGEHAND_SWAP_RECORDS (CHARGEHAND_KERNEL != 702)
+
+/* The group that a folio of any sort is charged to, NULL if none. RCU keeps it. */
+static inline struct mem_cgroup *chargehand_folio_memcg(struct folio *folio)
+{
+#if CHARGEHAND_KERNEL == 601
+	return page_memcg_check(&folio->page);
+#else
+	return folio_memcg_check(folio);
+#endif
+}
+
+#if CHARGEHAND_KERNEL == 601
+#define CHARGEHAND_WALK_READ_LOCKED
+#else
+#define CHARGEHAND_WALK_READ_LOCKED .walk_lock = PGWALK_RDLOCK,
+#endif
+
+/* What a page table entry holds that is not present. */
+enum chargehand_leaf {
+	CHARGEHAND_LEAF_NONE,	   /* nothing, or a marker of userfaultfd */
+	CHARGEHAND_LEAF_SWAP,
+	CHARGEHAND_LEAF_MIGRATION, /* a page on its way: come again */
+	CHARGEHAND_LEAF_OTHER,	   /* device memory, poison */
+};
+
+static inline enum chargehand_leaf chargehand_leaf_of(pte_t pte, swp_entry_t *entry)
+{
+#if CHARGEHAND_KERNEL == 702
+	softleaf_t leaf = softleaf_from_pte(pte);
+
+	*entry = leaf;
+	if (softleaf_is_none(leaf))
+		return CHARGEHAND_LEAF_NONE;
+	if (softleaf_is_swap(leaf))
+		return CHARGEHAND_LEAF_SWAP;
+	if (softleaf_is_marker(leaf))
+		return CHARGEHAND_LEAF_NONE;
+	return softleaf_is_migration(leaf) ? CHARGEHAND_LEAF_MIGRATION : CHARGEHAND_LEAF_OTHER;
+#else
+	if (pte_none(pte))
+		return CHARGEHAND_LEAF_NONE;
+	*entry = pte_to_swp_entry(pte);
+	if (!non_swap_entry(*entry))
+		return CHARGEHAND_LEAF_SWAP;
+	if (is_pte_marker_entry(*entry))
+		return CHARGEHAND_LEAF_NONE;
+	return is_migration_entry(*entry) ? CHARGEHAND_LEAF_MIGRATION : CHARGEHAND_LEAF_OTHER;
+#endif
+}
 
 #endif

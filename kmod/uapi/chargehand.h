@@ -165,7 +165,10 @@ struct chargehand_move {
 /* Change nothing: `moved` tells what would be moved, as far as that can be seen (PINNED, NO_ROOM and
  * BUSY may still come). */
 #define CHARGEHAND_MOVE_DRY (1u << 2)
-#define CHARGEHAND_MOVE_FLAGS (CHARGEHAND_MOVE_ALL | CHARGEHAND_MOVE_SHARED | CHARGEHAND_MOVE_DRY)
+/* Charge past the limits of `to`: to bring back what an earlier call has moved, never for anything else. */
+#define CHARGEHAND_MOVE_FORCE (1u << 3)
+#define CHARGEHAND_MOVE_FLAGS                                                                      \
+	(CHARGEHAND_MOVE_ALL | CHARGEHAND_MOVE_SHARED | CHARGEHAND_MOVE_DRY | CHARGEHAND_MOVE_FORCE)
 
 /*
  * MAP: bytes by (group charged, kind) of one address space. Only looks; drops mmap_lock every 1 GiB of
