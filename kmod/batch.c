@@ -6,6 +6,7 @@
  * migrates, splits, reclaims or frees it. It may lose mappings, ours too: the second walk looks again.
  */
 
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagewalk.h>
 #include <linux/rmap.h>
@@ -42,6 +43,8 @@ static bool is_ours(struct chargehand_batch *batch, struct folio *folio, const s
 	struct mem_cgroup *memcg;
 	bool ours = false;
 
+	if (batch->from_tags)
+		return folio->memcg_data == batch->from_tags[folio_nid(folio)];
 	rcu_read_lock();
 	memcg = chargehand_folio_memcg(folio);
 	if (!batch->from) {
@@ -89,7 +92,7 @@ static int why_left(struct chargehand_batch *batch, struct folio *folio, const s
 	}
 	if (!(batch->kinds & CHARGEHAND_KIND_BIT(kind)))
 		return CHARGEHAND_LEFT_NOT_ASKED;
-	if (folio_test_hwpoison(folio))
+	if (folio_test_hwpoison(folio) || folio->memcg_data & CHARGEHAND_TAG_FLAGS)
 		return CHARGEHAND_LEFT_OTHER;
 	if (shared && (!(batch->flags & CHARGEHAND_MOVE_SHARED) || (anon && folio_test_large(folio))))
 		return CHARGEHAND_LEFT_SHARED;
@@ -138,6 +141,7 @@ static int take_folio(struct chargehand_batch *batch, const struct spot *spot)
 	}
 	batch->items[batch->n_items++] = (struct chargehand_item){
 		.folio = folio,
+		.tag = folio->memcg_data,
 		.addr = spot->addr,
 		.first = folio_page_idx(folio, spot->page),
 		.mapped = spot->total,
@@ -290,10 +294,12 @@ static int take_pmd(pmd_t *pmd, unsigned long addr, unsigned long end, struct mm
 	return take_ptes(batch, pmd, addr, end, walk);
 }
 
-/* Memory without struct pages, and hugetlb, which is not charged as memory. */
+/* Memory of devices, whose pages may be mapped without their lock, and hugetlb, which is not charged as memory. */
 static int take_test(unsigned long addr, unsigned long end, struct mm_walk *walk)
 {
-	return walk->vma->vm_flags & (VM_PFNMAP | VM_IO | VM_HUGETLB) ? 1 : 0;
+	if (walk->vma->vm_flags & (VM_PFNMAP | VM_IO | VM_MIXEDMAP | VM_HUGETLB))
+		return 1;
+	return vma_is_dax(walk->vma);
 }
 
 static const struct mm_walk_ops take_ops = {

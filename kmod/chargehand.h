@@ -110,6 +110,7 @@ void chargehand_room_done(struct chargehand_room *room);
 
 struct chargehand_item {
 	struct folio *folio;	/* locked, off the LRU, with a reference */
+	unsigned long tag;	/* its memcg_data */
 	unsigned long addr;	/* of its first page here */
 	unsigned int first;	/* which page of the folio that is */
 	unsigned int mapped;	/* page table entries that map it from there on; 0: a PMD */
@@ -164,6 +165,7 @@ struct chargehand_batch {
 	struct mm_struct *mm;
 	struct chargehand_retag *retag; /* NULL: only look */
 	struct mem_cgroup *from, *to;	/* `from` NULL: find the group with from_id, take a reference, and stop */
+	const unsigned long *from_tags; /* by node; if set, ours is what carries these, whoever pays by now */
 	u64 from_id;
 	u32 kinds, flags; /* of struct chargehand_move */
 	bool forced;	  /* on the way back: swap limits do not count */

@@ -105,6 +105,9 @@
 	X(SWAP, unsigned short, swap_cgroup_record,                                                \
 	  (swp_entry_t ent, unsigned short id, unsigned int nr_ents),                              \
 	  "unsigned short (swp_entry_t, unsigned short, unsigned int)")                            \
+	X(SWAP, struct folio *, swap_cache_get_folio,                                              \
+	  (swp_entry_t entry, struct vm_area_struct *vma, unsigned long addr),                     \
+	  "struct folio * (swp_entry_t, struct vm_area_struct *, unsigned long)")                  \
 	X(SWAP, void, __mem_cgroup_uncharge_swap, (swp_entry_t entry, unsigned int nr_pages),      \
 	  "void (swp_entry_t, unsigned int)")                                                      \
 	X(SWAP, struct mem_cgroup *, mem_cgroup_from_id, (unsigned short id),                      \
@@ -173,6 +176,23 @@ static inline struct mem_cgroup *chargehand_folio_memcg(struct folio *folio)
 	return page_memcg_check(&folio->page);
 #else
 	return folio_memcg_check(folio);
+#endif
+}
+
+/* Low bits of folio->memcg_data: with any of them the folio is not an ordinary page of a program. */
+#if CHARGEHAND_KERNEL == 702
+#define CHARGEHAND_TAG_FLAGS OBJEXTS_FLAGS_MASK
+#else
+#define CHARGEHAND_TAG_FLAGS MEMCG_DATA_FLAGS_MASK
+#endif
+
+/* Where a folio in the swap cache is swapped to. */
+static inline swp_entry_t chargehand_folio_swap(struct folio *folio)
+{
+#if CHARGEHAND_KERNEL == 601
+	return folio_swap_entry(folio);
+#else
+	return folio->swap;
 #endif
 }
 

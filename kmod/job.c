@@ -147,6 +147,8 @@ static int prepare_chunk(struct chargehand_job *job)
 	batch->budget = budget(job);
 	batch->room = chargehand_room_reserve(&job->room, min(want, batch->budget));
 	batch->no_room = !batch->room;
+	/* What is off the LRU cannot be reclaimed: a group at its limit is to find enough else. */
+	batch->room = min(batch->room, max_t(unsigned long, HPAGE_PMD_NR, page_counter_read(&job->from->memory) / 8));
 	if (!batch->note)
 		return 0;
 	return runs_reserve(&job->runs, batch->chunk);

@@ -117,6 +117,7 @@ static int prepare(struct move *move)
 	batch_init(back, move);
 	back->batch.flags = CHARGEHAND_MOVE_SHARED;
 	back->batch.forced = true;
+	back->batch.from_tags = there->retag.tags;
 	back->batch.items = there->batch.items;
 	chargehand_room_init(&back->room, back->from, back->to, true);
 	r = chargehand_retag_init(&back->retag, back->from, back->to);

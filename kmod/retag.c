@@ -38,6 +38,17 @@ static const enum node_stat_item delta_items[] = {
 };
 static_assert(DELTA_MAX_ == CHARGEHAND_DELTAS);
 
+/* mem_cgroup_lruvec() wants a symbol that is not exported. */
+static struct lruvec *lruvec_of(struct mem_cgroup *memcg, int nid)
+{
+	struct lruvec *lruvec = &memcg->nodeinfo[nid]->lruvec;
+
+	/* Set by whoever is first. */
+	if (unlikely(lruvec->pgdat != NODE_DATA(nid)))
+		lruvec->pgdat = NODE_DATA(nid);
+	return lruvec;
+}
+
 /* A page of our own that carries the target's tag for a moment: the kernel allocates by it what a group
  * must have before huge pages come. */
 static int prepare_node(unsigned long tag, int nid)
@@ -191,23 +202,20 @@ static int retag_file(struct chargehand_retag *retag, struct chargehand_item *it
 int chargehand_retag_folio(struct chargehand_retag *retag, struct chargehand_item *item)
 {
 	struct folio *folio = item->folio;
-	bool same;
 
 	VM_BUG_ON_FOLIO(!folio_test_locked(folio), folio);
 	VM_BUG_ON_FOLIO(folio_test_lru(folio), folio);
 
-	rcu_read_lock();
-	same = chargehand_folio_memcg(folio) == retag->from;
-	rcu_read_unlock();
-	if (!same || folio_test_writeback(folio))
+	/* Looked at for a second time: the grace period has seen the end of whoever ended it before. */
+	if (WARN_ON_ONCE(folio->memcg_data != item->tag) || folio_test_writeback(folio))
 		return -1 - CHARGEHAND_LEFT_BUSY;
 	if (!folio_test_anon(folio))
 		return retag_file(retag, item);
 	if (folio_test_large(folio))
 		return retag_large_anon(retag, item);
-	/* Swap that nobody else needs goes, and with it the record that names the old group. */
-	if (folio_test_swapcache(folio))
-		(void)chargehand_call(folio_free_swap)(folio);
+	/* Swap that nobody needs any more goes; what others still need is to name the same group. */
+	if (folio_test_swapcache(folio) && !chargehand_call(folio_free_swap)(folio))
+		(void)chargehand_swap_move(chargehand_folio_swap(folio), retag->from, retag->to, true, false);
 	add_anon(&retag->deltas[folio_nid(folio)], folio, item);
 	switch_tag(retag, item);
 	return 0;
@@ -219,8 +227,8 @@ void chargehand_retag_flush(struct chargehand_retag *retag)
 
 	for_each_node_state(nid, N_MEMORY) {
 		struct chargehand_delta *delta = &retag->deltas[nid];
-		struct lruvec *from = &retag->from->nodeinfo[nid]->lruvec;
-		struct lruvec *to = &retag->to->nodeinfo[nid]->lruvec;
+		struct lruvec *from = lruvec_of(retag->from, nid);
+		struct lruvec *to = lruvec_of(retag->to, nid);
 
 		for (i = 0; i < DELTA_MAX_; i++) {
 			if (!delta->pages[i])

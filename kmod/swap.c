@@ -14,6 +14,23 @@
 /* Two moves of one entry, by way of two page tables that share it. */
 static DEFINE_SPINLOCK(record_lock);
 
+/*
+ * The kernel gives back the records of a large folio in the swap cache all at once, by the name in the
+ * first: they go together or stay. A large folio comes into the swap cache before any page table has its
+ * entries, so that who finds none under the lock of the page table will find none.
+ */
+static bool is_of_large_folio(swp_entry_t entry)
+{
+	struct folio *folio = chargehand_call(swap_cache_get_folio)(entry, NULL, 0);
+	bool large;
+
+	if (IS_ERR_OR_NULL(folio))
+		return false;
+	large = folio_test_large(folio);
+	folio_put(folio);
+	return large;
+}
+
 /* The counter is charged already. A record holds a reference to the id, which must not be dead. */
 static int record_move(swp_entry_t entry, struct mem_cgroup *from, struct mem_cgroup *to)
 {
@@ -43,6 +60,8 @@ int chargehand_swap_move(swp_entry_t entry, struct mem_cgroup *from, struct mem_
 	if (!id || id != from->id.id)
 		return -ENOENT;
 	if (!(chargehand_move_kinds() & CHARGEHAND_KIND_BIT(CHARGEHAND_KIND_SWAP)))
+		return -1 - CHARGEHAND_LEFT_SWAP;
+	if (is_of_large_folio(entry))
 		return -1 - CHARGEHAND_LEFT_SWAP;
 	if (dry)
 		return 0;
