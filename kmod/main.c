@@ -106,4 +106,5 @@ module_exit(chargehand_exit);
 
 MODULE_DESCRIPTION("Moves memory charges between cgroups, in place");
 MODULE_AUTHOR("Chargehand");
+MODULE_VERSION(CHARGEHAND_VERSION);
 MODULE_LICENSE("GPL");

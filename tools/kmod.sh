@@ -111,6 +111,7 @@ content() {
         local work=$1 headers=$2
         {
                 cat "$headers/release" "$headers/build/Module.symvers" "$0"
+                echo "$VERSION ${KBUILD_MODPOST_WARN:-}"
                 (cd "$work" && xargs sha256sum <.sources)
         } | sha256sum
 }
@@ -119,7 +120,7 @@ content() {
 run_make() {
         local kernel=$1 headers=$2 work=$3 compiler suite root
         shift 3
-        set -- make -k -C "$headers/build" M="$work" CHARGEHAND_WERROR=1 -j"$(nproc)" "$@"
+        set -- make -k -C "$headers/build" M="$work" CHARGEHAND_WERROR=1 CHARGEHAND_VERSION="$VERSION" -j"$(nproc)" "$@"
         # A kernel that was built here is of this machine's compiler.
         if [ ! -e "$headers/build/.kernelvariables" ]; then
                 "$@"
@@ -156,11 +157,11 @@ build() {
                 find "$work" \( -name '*.o' -o -name '.*.cmd' -o -name '*.ko' \) -delete
                 cp "$headers/release" "$work/release"
         fi
-        [ -z "$SPARSE" ] || args+=(C=2 "CF=-D__CHECK_ENDIAN__ -Wsparse-error")
+        [ -z "$SPARSE" ] || args+=(C=2 "CF=-D__CHECK_ENDIAN__ -Wsparse-error -Wno-context")
         info "building chargehand.ko for $(cat "$headers/release")"
         rm -f "$out/stamp" "$out/chargehand.ko"
         if ! run_make "$kernel" "$headers" "$work" ${args+"${args[@]}"} modules >"$out/log" 2>&1; then
-                grep -vE '^  (CC|LD|AR|MODPOST|CHECK) |^make|pahole version' "$out/log" | relate "$work" >&2
+                grep -vE '^  (CC|LD|AR|MODPOST|CHECK) |^make|pahole version|was built with:|You are using:' "$out/log" | relate "$work" >&2
                 die "chargehand.ko for $kernel does not build; all that was said is in $out/log"
         fi
         grep -E 'warning:|WARNING:|error:' "$out/log" | grep -v 'pahole version differs' | relate "$work" >&2 || true
@@ -171,6 +172,7 @@ build() {
 
 # --- main -----------------------------------------------------------------------------------------
 
+VERSION=$(sed -n "s/^ *version: '\(.*\)',/\1/p" "$TOP/meson.build")
 KERNELS=() KDIR='' OUT='' SPARSE='' CLEAN=''
 while [ $# -gt 0 ]; do
         case $1 in

@@ -10,7 +10,7 @@ packages_of() {
                 libinih-dev liburcu-dev libcmocka-dev libhiredis-dev scdoc ;;
         unit | bus) echo dbus-daemon dbus-broker dbus-bin ;;
         vm) echo qemu-system-x86 mmdebstrap e2fsprogs fdisk kmod debian-archive-keyring tar libc6-dev ;;
-        kmod) echo gcc make mmdebstrap kmod debian-archive-keyring libelf1 libssl3 ;;
+        kmod) echo gcc make mmdebstrap kmod binutils debian-archive-keyring libelf1 libssl3 sparse python3-minimal ;;
         demo) echo redis-server redis-tools dbus-daemon python3-minimal ;;
         lint) echo shellcheck cppcheck ;;
         model) echo spin gcc libc6-dev ;;

@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 
-DEFAULT="check unit bus cli model asan tsan harness vm"
+DEFAULT="check unit bus cli model asan tsan kmod harness vm"
 ALL="$DEFAULT lint fuzz"
 EXTRA="coverage ledger-long"
 VM_KERNELS=${CHARGEHAND_TEST_KERNELS:-6.1 7.2}
@@ -97,6 +97,20 @@ suite_ledger_long() {
         return $status
 }
 
+# The cases that load our module run on every kernel that it is for.
+suite_vm() {
+        local status=0 kernel others=''
+        built dev && "$TOP/tools/setup.sh" vm || return 1
+        # shellcheck disable=SC2086 # a list of kernels
+        "$TOP/tools/vm.sh" --no-build $VM_KERNELS || status=1
+        for kernel in 6.1 6.12 7.2; do
+                case " $VM_KERNELS " in *" $kernel "*) ;; *) others+=" $kernel" ;; esac
+        done
+        # shellcheck disable=SC2086
+        [ -z "$others" ] || [ -n "${CHARGEHAND_TEST_KERNELS:-}" ] || "$TOP/tools/vm.sh" --no-build --module $others || status=1
+        return $status
+}
+
 suite_of() {
         case $1 in
         check) suite_check ;;
@@ -114,10 +128,8 @@ suite_of() {
         ledger-long) suite_ledger_long ;;
         model) "$TOP/tools/setup.sh" model && "$TOP/tools/model.sh" ;;
         harness) "$TOP/tools/setup.sh" build vm && "$TOP/tools/vm-selftest.sh" ;;
-        vm)
-                # shellcheck disable=SC2086 # a list of kernels
-                built dev && "$TOP/tools/setup.sh" vm && "$TOP/tools/vm.sh" --no-build $VM_KERNELS
-                ;;
+        kmod) "$TOP/tools/setup.sh" kmod && "$TOP/tools/kmod-check.sh" ;;
+        vm) suite_vm ;;
         coverage) suite_coverage ;;
         lint) "$TOP/tools/setup.sh" lint && "$TOP/tools/lint.sh" ${CHECKED:+--no-checks} ;;
         fuzz) "$TOP/tools/setup.sh" build flavour-fuzz && "$TOP/tools/fuzz.sh" "${CHARGEHAND_FUZZ_SECONDS:-20}" ;;

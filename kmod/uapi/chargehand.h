@@ -216,8 +216,10 @@ struct chargehand_info {
 	__u32 size;		/* sizeof(struct chargehand_info) */
 	__u32 flags;		/* 0 */
 	__s32 pidfd;		/* CHARGEHAND_SELF: the caller */
-	__u32 n_pids;		/* [in/out] room in pids; how many processes share this mm (may be more than the room) */
-	__u64 pids;		/* pointer to __u32: thread group leaders that share it, lowest first; 0 if n_pids is 0 */
+	__u32 n_pids;		/* [in/out] room in pids; how many processes share this mm (may be more than
+				 * the room) */
+	__u64 pids;		/* pointer to __u32: thread group leaders that share it, lowest first; 0 if
+				 * n_pids is 0 */
 
 	__u32 abi;		/* [out] CHARGEHAND_ABI of the module */
 	__u32 mode;		/* [out] CHARGEHAND_MODE_* */
