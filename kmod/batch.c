@@ -135,7 +135,10 @@ static int take_folio(struct chargehand_batch *batch, const struct spot *spot)
 	}
 	if (!folio_trylock(folio))
 		return left(batch, spot, CHARGEHAND_LEFT_BUSY);
-	if (folio_test_writeback(folio) || !chargehand_isolate(folio)) {
+	/* Only now it stays what it is: KSM, other mappers, writeback and migration want the lock. */
+	if (chargehand_kind_of(folio, !spot->mapped) != kind ||
+	    chargehand_page_shared(spot->page, !spot->mapped) != shared ||
+	    folio_test_writeback(folio) || !chargehand_isolate(folio)) {
 		folio_unlock(folio);
 		return left(batch, spot, CHARGEHAND_LEFT_BUSY);
 	}
@@ -330,6 +333,8 @@ static bool same_ptes(pte_t *ptep, const struct chargehand_item *item)
 	unsigned long pfn = folio_pfn(item->folio) + item->first;
 	unsigned int i, n = folio_nr_pages(item->folio) - item->first, found = 0;
 
+	/* The page table may end before the folio does. */
+	n = min_t(unsigned int, n, PTRS_PER_PTE - pte_index(item->addr));
 	for (i = 0; i < n && found < item->mapped; i++) {
 		pte_t pte = ptep_get(ptep + i);
 

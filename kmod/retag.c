@@ -209,6 +209,9 @@ int chargehand_retag_folio(struct chargehand_retag *retag, struct chargehand_ite
 	/* Looked at for a second time: the grace period has seen the end of whoever ended it before. */
 	if (WARN_ON_ONCE(folio->memcg_data != item->tag) || folio_test_writeback(folio))
 		return -1 - CHARGEHAND_LEFT_BUSY;
+	/* On a node whose memory was plugged in since chargehand_retag_init(). */
+	if (!retag->tags[folio_nid(folio)])
+		return -1 - CHARGEHAND_LEFT_BUSY;
 	if (!folio_test_anon(folio))
 		return retag_file(retag, item);
 	if (folio_test_large(folio))
