@@ -180,10 +180,10 @@ static inline struct mem_cgroup *chargehand_folio_memcg(struct folio *folio)
 }
 
 /* Low bits of folio->memcg_data: with any of them the folio is not an ordinary page of a program. */
-#if CHARGEHAND_KERNEL == 702
-#define CHARGEHAND_TAG_FLAGS OBJEXTS_FLAGS_MASK
-#else
+#if CHARGEHAND_KERNEL == 601
 #define CHARGEHAND_TAG_FLAGS MEMCG_DATA_FLAGS_MASK
+#else
+#define CHARGEHAND_TAG_FLAGS OBJEXTS_FLAGS_MASK
 #endif
 
 /* Where a folio in the swap cache is swapped to. */
