@@ -313,12 +313,18 @@ static const struct mm_walk_ops take_ops = {
 
 int chargehand_batch_take(struct chargehand_batch *batch, unsigned long start, unsigned long end)
 {
+	struct vm_area_struct *vma;
 	int r;
 
 	mmap_assert_locked(batch->mm);
 	batch->n_items = batch->n_looked = batch->next_item = 0;
 	batch->taken = batch->moved = batch->counted = 0;
 	batch->full = batch->wait = batch->spent = false;
+	batch->end = end;
+	vma = find_vma(batch->mm, start);
+	if (!vma || vma->vm_start >= end)
+		return 0;
+	start = max(start, vma->vm_start);
 	end = min(end, start + CHARGEHAND_CHUNK_SPAN);
 	batch->end = start;
 	r = chargehand_call(walk_page_range)(batch->mm, start, end, &take_ops, batch);
