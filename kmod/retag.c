@@ -141,6 +141,17 @@ static void switch_tag(struct chargehand_retag *retag, struct chargehand_item *i
 	chargehand_tag_put(old);
 }
 
+/* Somebody else has a reference: a guess who. */
+static int why_not_frozen(struct folio *folio, const struct chargehand_item *item)
+{
+	if (item->shared)
+		return CHARGEHAND_LEFT_SHARED;
+	/* Its other pages may be mapped elsewhere, or outside of the range asked for. */
+	if (item->mapped && item->mapped < folio_nr_pages(folio))
+		return CHARGEHAND_LEFT_LARGE;
+	return CHARGEHAND_LEFT_PINNED;
+}
+
 /*
  * Anonymous large folio: if its references are those of the page table entries that we hold the lock of,
  * and ours, nobody else maps it, has pinned it, or is about to split it.
@@ -154,7 +165,7 @@ static int retag_large_anon(struct chargehand_retag *retag, struct chargehand_it
 	if (folio_test_swapcache(folio))
 		return -1 - CHARGEHAND_LEFT_BUSY;
 	if (!folio_ref_freeze(folio, expected))
-		return -1 - (item->shared ? CHARGEHAND_LEFT_SHARED : CHARGEHAND_LEFT_PINNED);
+		return -1 - why_not_frozen(folio, item);
 	if (chargehand_has_queue(folio))
 		queued = chargehand_unqueue(folio, &partly);
 	add_anon(&retag->deltas[folio_nid(folio)], folio, item);
