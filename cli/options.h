@@ -16,7 +16,8 @@ typedef struct StringList {
 } StringList;
 
 typedef struct Options {
-        int help, version, no_pager, no_legend, full, all, quiet, value, dry_run, tree, raw, direct;
+        int help, version, no_pager, no_legend, full, all, quiet, value, dry_run, tree, raw, direct,
+                with_shared;
         int any_fs, no_ask_password, parents, recursive, exist_ok, keep, verbose;
         int json;                       /* JsonMode */
         const char *address, *root, *policy, *group, *signal, *cwd;

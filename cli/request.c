@@ -83,7 +83,7 @@ static int check_backends(Cli *cli, uint32_t *ret)
 
                 if (ch_backend_from_string(names->items[i], &backend) < 0)
                         return cli_fail(cli, CTL_USAGE, NULL,
-                                        "--backend=%s: unknown; there are collapse and refault",
+                                        "--backend=%s: unknown; there are module, collapse and refault",
                                         names->items[i]);
                 bits |= 1u << backend;
         }
@@ -99,6 +99,7 @@ int request_options(Cli *cli, ch_move_options *options)
 
         if (r == CTL_OK)
                 r = check_backends(cli, &options->backends);
+        options->with_shared = o->with_shared;
         if (o->given & GIVEN_GROWTH)
                 options->max_growth_permyriad = (uint32_t)o->max_growth_permyriad;
         if (o->given & GIVEN_RATE)
@@ -159,6 +160,8 @@ int request_append_entries(const Options *o, const MoveSpec *spec, sd_bus_messag
                 r = sd_bus_message_append(m, "{sv}", "policy", "s", o->policy);
         if (r >= 0 && o->backends.n)
                 r = append_backends(m, &o->backends);
+        if (r >= 0 && o->with_shared)
+                r = sd_bus_message_append(m, "{sv}", "with_shared", "b", 1);
         if (r >= 0 && (o->given & GIVEN_GROWTH))
                 r = sd_bus_message_append(m, "{sv}", "max_growth_permyriad", "u",
                                           (uint32_t)o->max_growth_permyriad);

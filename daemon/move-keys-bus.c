@@ -48,7 +48,7 @@ static int read_backends(MoveKeys *keys, const Conf *conf, ch_error **err)
 
                 if (ch_backend_from_string(*word, &backend) < 0)
                         return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, *word,
-                                         "no such backend: collapse or refault");
+                                         "no such backend: module, collapse or refault");
                 bits |= 1U << backend;
         }
         keys->options.backends = keys->backends ? bits : conf->backends;
@@ -101,6 +101,7 @@ int move_keys_check(MoveKeys *keys, const Conf *conf, ch_error **err)
 
         keys->options = (ch_move_options)CH_MOVE_OPTIONS_INIT;
         keys->options.max_growth_permyriad = keys->max_growth_permyriad;
+        keys->options.with_shared = keys->with_shared;
         keys->options.rate_bytes_per_sec = keys->rate_bytes_per_sec;
         keys->options.timeout_usec = keys->timeout_usec;
         keys->options.reclaim_bytes = conf->reclaim_bytes;

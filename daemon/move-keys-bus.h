@@ -16,7 +16,7 @@ typedef struct MoveKeys {
         char **backends;
         uint32_t max_growth_permyriad;
         uint64_t rate_bytes_per_sec, timeout_usec;
-        int tree;
+        int tree, with_shared;
 
         ch_move_options options;
         pid_t *targets; /* of pids and pidfds */
@@ -33,6 +33,7 @@ typedef struct MoveKeys {
         { "tree",                 "b",  offsetof(type, member.tree),                 how_given },  \
         { "policy",               "s",  offsetof(type, member.policy),               how_given },  \
         { "backends",             "as", offsetof(type, member.backends),             how_given },  \
+        { "with_shared",          "b",  offsetof(type, member.with_shared),          how_given },  \
         { "max_growth_permyriad", "u",  offsetof(type, member.max_growth_permyriad), how_given },  \
         { "rate_bytes_per_sec",   "t",  offsetof(type, member.rate_bytes_per_sec),   how_given },  \
         { "timeout_usec",         "t",  offsetof(type, member.timeout_usec),         how_given }

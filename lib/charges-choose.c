@@ -142,6 +142,22 @@ static void sum_drops(Charges *c)
         }
 }
 
+static void sum_retags(Charges *c)
+{
+        for (size_t i = 0; i < c->n_retags * CH_KIND_MAX_; i++) {
+                const Retag *retag = &c->retags[i / CH_KIND_MAX_];
+                ch_kind kind = (ch_kind)(i % CH_KIND_MAX_);
+                ChargeRow *row = find_row(c, retag->group_id, kind);
+                uint64_t bytes = retag->movable[kind];
+
+                c->movable_bytes += bytes;
+                if (row && bytes) {
+                        row->movable_bytes += bytes;
+                        row->backends |= 1u << CH_BACKEND_MODULE;
+                }
+        }
+}
+
 static void sum_staying(Charges *c)
 {
         for (size_t kind = 0; kind < CH_KIND_MAX_; kind++)
@@ -172,8 +188,24 @@ int charges_choose(Charges *c, uint32_t max_growth_permyriad)
         for (size_t i = 0; i < c->n_blocks; i++)
                 sum_block(c, &c->blocks[i]);
         sum_drops(c);
+        sum_retags(c);
         sum_staying(c);
         return 0;
+}
+
+void charges_sum_backends(const Charges *c, uint64_t sums[CH_BACKEND_MAX_][CH_KIND_MAX_])
+{
+        for (size_t i = 0; i < c->n_blocks; i++)
+                for (uint32_t k = 0; k < c->blocks[i].n_shares && (c->blocks[i].flags & BLOCK_CHOSEN); k++) {
+                        const Share *share = &c->shares[c->blocks[i].first_share + k];
+
+                        sums[CH_BACKEND_COLLAPSE][share->kind] += share->pages * c->page_bytes;
+                }
+        for (size_t i = 0; i < c->n_drops; i++)
+                sums[CH_BACKEND_REFAULT][CH_KIND_FILE] += c->drops[i].end - c->drops[i].start;
+        for (size_t i = 0; i < c->n_retags * CH_KIND_MAX_; i++)
+                sums[CH_BACKEND_MODULE][i % CH_KIND_MAX_] +=
+                        c->retags[i / CH_KIND_MAX_].movable[i % CH_KIND_MAX_];
 }
 
 uint64_t charges_sum_from(const Charges *c, uint64_t group_id)

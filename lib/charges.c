@@ -18,7 +18,7 @@ static uint64_t pages_of(const Charges *c, uint64_t bytes)
         return bytes / c->page_bytes;
 }
 
-static int row_find(Charges *c, uint64_t group_id, ch_kind kind, ChargeRow **ret)
+int charges_get_row(Charges *c, uint64_t group_id, ch_kind kind, ChargeRow **ret)
 {
         for (size_t i = 0; i < c->n_rows; i++)
                 if (c->rows[i].group_id == group_id && c->rows[i].kind == kind) {
@@ -231,7 +231,7 @@ int charges_add_run(Charges *c, const PageRun *run)
 
         if (kind == CH_KIND_UNCHARGED)
                 return 0;
-        r = row_find(c, kind == CH_KIND_SWAP ? CH_GROUP_ID_NONE : run->group_id, kind, &row);
+        r = charges_get_row(c, kind == CH_KIND_SWAP ? CH_GROUP_ID_NONE : run->group_id, kind, &row);
         if (r < 0)
                 return r;
         row->bytes += bytes;
@@ -301,6 +301,22 @@ static int scan_mappings(Charges *c, PageReader *reader, const Mapping *mappings
         return 0;
 }
 
+int charges_add_mm(Charges *c, const ChargeMm *mm)
+{
+        ChargeMm *added;
+
+        if (array_reserve(&c->mms, &c->mms_allocated, c->n_mms + 1, sizeof(*c->mms)) < 0)
+                return -ENOMEM;
+        added = &c->mms[c->n_mms++];
+        *added = *mm;
+        added->first_block = (uint32_t)c->n_blocks;
+        added->first_drop = (uint32_t)c->n_drops;
+        added->first_retag = (uint32_t)c->n_retags;
+        added->first_range = (uint32_t)c->n_ranges;
+        added->n_blocks = added->n_drops = added->n_retags = added->n_ranges = 0;
+        return 0;
+}
+
 int charges_scan(Charges *c, const ChargeMm *mm, ch_error **err)
 {
         _cleanup_(freep) Mapping *mappings = NULL;
@@ -314,14 +330,9 @@ int charges_scan(Charges *c, const ChargeMm *mm, ch_error **err)
         r = pagereader_new(mm->pid, &reader, err);
         if (r < 0)
                 return r;
-        r = array_reserve(&c->mms, &c->mms_allocated, c->n_mms + 1, sizeof(*c->mms));
+        r = charges_add_mm(c, mm);
         if (r >= 0) {
-                c->mms[c->n_mms] = *mm;
-                c->mms[c->n_mms].forbids_huge = forbids_huge(mm->pid);
-                c->mms[c->n_mms].first_block = (uint32_t)c->n_blocks;
-                c->mms[c->n_mms].first_drop = (uint32_t)c->n_drops;
-                c->mms[c->n_mms].n_blocks = c->mms[c->n_mms].n_drops = 0;
-                c->n_mms++;
+                c->mms[c->n_mms - 1].forbids_huge = forbids_huge(mm->pid);
                 r = scan_mappings(c, reader, mappings, n, err);
         }
         (void)pagereader_free(reader);
@@ -352,6 +363,8 @@ void charges_done(Charges *c)
         free(c->blocks);
         free(c->shares);
         free(c->drops);
+        free(c->retags);
+        free(c->ranges);
         free(c->rows);
         *c = (Charges)CHARGES_INIT;
 }

@@ -3,9 +3,9 @@
 #define CH_CHARGES_H
 
 /*
- * What of a set's memory is charged where, cut into what a backend can move: whole 2 MiB blocks of
- * anonymous memory (collapse) and ranges of clean file pages (refault); the rest stays, with a
- * reason.
+ * What of a set's memory is charged where, cut into what a backend can move: what one group pays for
+ * in one address space (module), whole 2 MiB blocks of anonymous memory (collapse) and ranges of
+ * clean file pages (refault); the rest stays, with a reason.
  */
 
 #include <stdint.h>
@@ -14,6 +14,7 @@
 #include <chargehand/move.h>
 
 #include "pages.h"
+#include "uapi/chargehand.h"
 
 enum {
         BLOCK_HUGE = 1 << 0,   /* (partly) huge: must be split before it is collapsed */
@@ -54,6 +55,24 @@ typedef struct Drop {
         uint32_t mm;
 } Drop;
 
+/* What one group pays for in one address space, to be moved by the module. Bytes; each page of the set
+ * counts once. */
+typedef struct Retag {
+        uint64_t group_id;
+        uint32_t mm;                       /* index into Charges.mms */
+        uint32_t flags;                    /* RETAG_* */
+        uint64_t bytes[CH_KIND_MAX_];      /* that could be moved, going by their kind */
+        uint64_t movable[CH_KIND_MAX_];    /* that a dry move would move */
+        uint64_t left[CH_KIND_MAX_][CH_REASON_MAX_];  /* as the dry move saw them: once per mapping */
+        uint64_t moved[CH_KIND_MAX_];      /* by now */
+        uint64_t failed_bytes[CH_REASON_MAX_]; /* of the last pass: what could have been moved and was not */
+} Retag;
+
+enum {
+        RETAG_TRIED = 1 << 0,
+        RETAG_FINISHED = 1 << 1, /* a pass has seen all of it */
+};
+
 typedef struct ChargeRow {
         uint64_t group_id;
         ch_kind kind;
@@ -69,10 +88,15 @@ typedef struct ChargeMm {
         int forbids_huge;  /* PR_SET_THP_DISABLE */
         uint32_t first_block, n_blocks;
         uint32_t first_drop, n_drops;
+        int by_module;           /* it was read and is moved by the module: no blocks and drops */
+        uint64_t already_bytes;  /* by_module: charged to the destination */
+        uint32_t first_retag, n_retags;
+        uint32_t first_range, n_ranges; /* of pages that only address spaces of the move map */
 } ChargeMm;
 
 /* What collapsing does on this kernel, found by trying. */
 typedef struct CollapseTraits {
+        int sought; /* it was tried */
         int available;
         int gives_back; /* splitting a huge page frees its zero-filled pages (6.12 and newer) */
         int read_only;  /* collapses mappings without write access too (6.8 and newer) */
@@ -83,6 +107,7 @@ typedef struct Charges {
         uint32_t backends; /* bits 1 << CH_BACKEND_x that are allowed */
         CollapseTraits traits;
         uint64_t growth_limit_bytes; /* set by charges_choose() */
+        int module_failed;           /* it refused to move what it said it would */
         uint64_t only_from_id;       /* if not 0, only what this group pays is to be moved */
 
         ChargeMm *mms;
@@ -95,6 +120,10 @@ typedef struct Charges {
         size_t n_shares, shares_allocated;
         Drop *drops;
         size_t n_drops, drops_allocated;
+        Retag *retags;
+        size_t n_retags, retags_allocated;
+        struct chargehand_range *ranges; /* by address space, then by address */
+        size_t n_ranges, ranges_allocated;
         ChargeRow *rows;
         size_t n_rows, rows_allocated;
         uint64_t staying[CH_KIND_MAX_][CH_REASON_MAX_]; /* bytes */
@@ -108,6 +137,11 @@ typedef struct Charges {
         {                                                                                          \
                 .huge_bytes = 2 << 20, .page_bytes = 4096                                          \
         }
+
+/* The row of (group, kind), made if it is not there. -ENOMEM */
+int charges_get_row(Charges *charges, uint64_t group_id, ch_kind kind, ChargeRow **ret);
+/* Open an entry for one more address space. -ENOMEM */
+int charges_add_mm(Charges *charges, const ChargeMm *mm);
 
 /* Cost in pages: by how much the resident set grows when the block is collapsed. Pure. */
 uint32_t block_cost(const Charges *charges, const Block *block);
@@ -124,6 +158,8 @@ int charges_measure_block(Charges *charges, PageReader *reader, Block *block, ch
 /* Choose the blocks that are collapsed, those with the fewest holes first, until the resident set
  * would grow by more than `max_growth_permyriad`; sum up. Pure. */
 int charges_choose(Charges *charges, uint32_t max_growth_permyriad);
+/* What is to be moved by which backend; adds to `sums`. Pure. */
+void charges_sum_backends(const Charges *charges, uint64_t sums[CH_BACKEND_MAX_][CH_KIND_MAX_]);
 /* Bytes of the plan that `group_id` pays for now and the destination would pay for afterwards.
  * Pure. */
 uint64_t charges_sum_from(const Charges *charges, uint64_t group_id);

@@ -42,14 +42,17 @@ _public_ int ch_map_new(ch_tree *tree, ch_map **ret, ch_error **err)
         ch_map *map;
         int r;
 
-        /* tells early, and for all, what the kernel or the caller lacks */
-        r = pagereader_new(getpid(), &reader, err);
-        if (r < 0)
-                return r;
-        (void)pagereader_free(reader);
         map = calloc(1, sizeof(*map));
         if (!map)
                 return -ENOMEM;
+        map_find_module(map);
+        /* tells early, and for all, what the kernel or the caller lacks */
+        r = map->module ? 0 : pagereader_new(getpid(), &reader, err);
+        if (r < 0) {
+                (void)ch_map_free(map);
+                return r;
+        }
+        (void)pagereader_free(reader);
         map->tree = tree ? ch_tree_ref(tree) : NULL;
         *ret = map;
         return 0;
@@ -65,6 +68,8 @@ _public_ ch_map *ch_map_free(ch_map *map)
         free(map->rows);
         free(map->members);
         free(map->target);
+        (void)ch_module_free(map->own_module);
+        module_rows_done(&map->module_rows);
         pfnset_done(&map->pages);
         pfnset_done(&map->swaps);
         if (map->tree)
@@ -259,10 +264,25 @@ static int read_stat(const ch_process *process, ProcStat *ret)
         return r;
 }
 
+static int add_by_reading(ch_map *map, const ch_process *process, const ProcStat *stat, ch_error **err)
+{
+        _cleanup_(batch_done) MapBatch batch = {};
+        int r;
+
+        r = batch_read(&batch, process->pid, err);
+        if (r < 0)
+                return r;
+        /* an exec or exit in between would have us add up parts of two address spaces */
+        if (!ch_process_is_alive(process))
+                return process_gone(process, err);
+        if (remember_mm(map, stat) < 0)
+                return -ENOMEM;
+        return batch_commit(&batch, map);
+}
+
 /* Adds without sorting. 1 added, 0 has no address space or was added. */
 static int add_process(ch_map *map, const ch_process *process, ch_error **err)
 {
-        _cleanup_(batch_done) MapBatch batch = {};
         ProcStat stat;
         int r;
 
@@ -273,15 +293,11 @@ static int add_process(ch_map *map, const ch_process *process, ch_error **err)
                 return error_errno(err, r, "/proc", "reading a process");
         if (stat.vsize_bytes == 0 || is_known_mm(map, &stat))
                 return 0;
-        r = batch_read(&batch, process->pid, err);
-        if (r < 0)
-                return r;
-        /* an exec or exit in between would have us add up parts of two address spaces */
-        if (!ch_process_is_alive(process))
-                return process_gone(process, err);
-        if (remember_mm(map, &stat) < 0)
-                return -ENOMEM;
-        r = batch_commit(&batch, map);
+        r = map->module ? map_add_by_module(map, process, err) : -EOPNOTSUPP;
+        if (r == -EOPNOTSUPP)
+                r = add_by_reading(map, process, &stat, err);
+        else if (r >= 0)
+                r = remember_mm(map, &stat); /* the module reads one address space whole, or nothing */
         return r < 0 ? r : 1;
 }
 

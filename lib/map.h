@@ -6,6 +6,7 @@
 
 #include <chargehand/map.h>
 
+#include "module.h"
 #include "pages.h"
 #include "pfnset.h"
 
@@ -24,6 +25,9 @@ struct ch_map {
         ch_tree *tree;
         ch_map_row *rows;
         size_t n_rows, n_rows_allocated;
+        ch_module *module;              /* that reads address spaces; NULL: /proc */
+        ch_module *own_module;          /* that was opened for this map */
+        ModuleRows module_rows;
         PfnSet pages, swaps;            /* of pages that are not exclusive to one mapping */
         MapMember *members;
         size_t n_members, n_members_allocated;
@@ -38,6 +42,9 @@ struct ch_map {
 /* The row of (group, kind), made if it is not there. NULL: no memory. */
 ch_map_row *map_get_row(ch_map *map, uint64_t group_id, ch_kind kind);
 void map_sort(ch_map *map);
+/* map-module.c. -EOPNOTSUPP: it cannot, and the map is read from /proc from now on. */
+void map_find_module(ch_map *map);
+int map_add_by_module(ch_map *map, const ch_process *process, ch_error **err);
 int map_set_target(ch_map *map, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Recharging: collapses the chosen blocks in batches, drops file pages, and counts what came of it.
+ * Recharging: has the module move what it can, collapses the chosen blocks in batches, drops file pages, and counts what came of it.
  *
  * Nothing is believed but the map: every batch is counted before it is begun (a block may have got
  * holes) and after. What is left, because a page was in use for a moment, is tried again a few
  * times.
  */
-
-#include <fcntl.h>
-#include <sys/syscall.h>
 
 #include "collapse.h"
 #include "error.h"
@@ -45,6 +42,8 @@ uint64_t charges_moved_bytes(const Charges *c)
                 if (c->blocks[i].flags & BLOCK_TRIED)
                         bytes += sub_u64(c->blocks[i].there, c->blocks[i].before_there) *
                                  c->page_bytes;
+        for (size_t i = 0; i < c->n_retags * CH_KIND_MAX_; i++)
+                bytes += c->retags[i / CH_KIND_MAX_].moved[i % CH_KIND_MAX_];
         return bytes;
 }
 
@@ -55,6 +54,8 @@ uint64_t charges_left_bytes(const Charges *c)
         for (size_t i = 0; i < c->n_blocks; i++)
                 if ((c->blocks[i].flags & (BLOCK_CHOSEN | BLOCK_FINISHED)) == BLOCK_CHOSEN)
                         bytes += c->blocks[i].elsewhere * c->page_bytes;
+        for (size_t i = 0; i < c->n_retags * CH_REASON_MAX_; i++)
+                bytes += c->retags[i / CH_REASON_MAX_].failed_bytes[i % CH_REASON_MAX_];
         return bytes;
 }
 
@@ -170,11 +171,25 @@ static int collapse_batch(Recharge *x)
         return r;
 }
 
+/* Of which kind most of it was. */
+static ch_kind block_kind(const Charges *c, const Block *b)
+{
+        const Share *most = NULL;
+
+        for (uint32_t i = 0; i < b->n_shares; i++)
+                if (!most || c->shares[b->first_share + i].pages > most->pages)
+                        most = &c->shares[b->first_share + i];
+        return most ? most->kind : CH_KIND_ANON;
+}
+
 static int count_batch(Recharge *x)
 {
+        uint64_t *moved_by = x->move->moved_by[CH_BACKEND_COLLAPSE];
+
         for (size_t i = 0; i < x->n; i++) {
                 Block *b = x->batch[i];
                 uint32_t there = b->there;
+                uint64_t moved;
                 int r;
 
                 b->flags |= BLOCK_TRIED;
@@ -183,7 +198,10 @@ static int count_batch(Recharge *x)
                         return r;
                 if (b->elsewhere == 0)
                         b->flags |= BLOCK_FINISHED;
-                x->done_bytes += sub_u64(b->there, there) * x->charges->page_bytes;
+                moved = sub_u64(b->there, there) * x->charges->page_bytes;
+                x->done_bytes += moved;
+                if (!x->move->uncancellable)
+                        moved_by[block_kind(x->charges, b)] += moved;
         }
         return 0;
 }
@@ -272,19 +290,17 @@ static int run_mm(Recharge *x)
         return 0;
 }
 
-static int open_mm(const Recharge *x, int *ret)
+/* What the module refuses after all is left to the other backends. A process that exits takes its charges with it. */
+static int retag_result(Charges *c, int r)
 {
-        const ch_process *process = ch_procset_find(x->move->plan->set, x->mm->pid);
-        int fd;
+        static const int refusals[] = { EPERM, EINVAL, EROFS, ENOENT, ENOTTY, E2BIG, EBADF };
 
-        if (!process || !ch_process_is_alive(process))
-                return -ESRCH;
-        fd = process->pidfd >= 0 ? fcntl(process->pidfd, F_DUPFD_CLOEXEC, 3)
-                                 : (int)syscall(SYS_pidfd_open, process->pid, 0);
-        if (fd < 0)
-                return -errno;
-        *ret = fd;
-        return 0;
+        for (size_t i = 0; i < ELEMENTSOF(refusals); i++)
+                if (r == -refusals[i]) {
+                        c->module_failed = 1;
+                        return 0;
+                }
+        return r == -ESRCH ? 0 : r;
 }
 
 static int charge_mm(Recharge *x)
@@ -293,9 +309,13 @@ static int charge_mm(Recharge *x)
         PageReader *reader = NULL;
         int r;
 
+        if (x->mm->n_retags) {
+                r = move_retag(x->move, x->charges, x->mm, &x->done_bytes, &x->move->error);
+                return retag_result(x->charges, r);
+        }
         if (x->mm->n_blocks == 0 && x->mm->n_drops == 0)
                 return 0;
-        r = open_mm(x, &pidfd);
+        r = plan_open_process(x->move->plan, x->mm->pid, &pidfd);
         if (r >= 0)
                 r = pagereader_new(x->mm->pid, &reader, NULL);
         x->pidfd = pidfd;

@@ -82,6 +82,34 @@ static uint64_t elsewhere_bytes(const ch_move *m, const Charges *c, ch_kind kind
         return bytes;
 }
 
+/* File pages that were dropped come back elsewhere: the maps tell. */
+static uint64_t refaulted_bytes(const ch_move *m)
+{
+        if (!m->after.n_mms || m->state == MOVE_ROLLED_BACK)
+                return 0;
+        return sub_u64(elsewhere_bytes(m, &m->plan->charges, CH_KIND_FILE),
+                       elsewhere_bytes(m, &m->after, CH_KIND_FILE) + m->moved_by[CH_BACKEND_MODULE][CH_KIND_FILE]);
+}
+
+static uint32_t backends_of(const ch_move *m, int kind)
+{
+        uint32_t bits = kind == CH_KIND_FILE && refaulted_bytes(m) ? 1u << CH_BACKEND_REFAULT : 0;
+
+        for (unsigned i = 0; i < CH_BACKEND_MAX_; i++)
+                if (m->moved_by[i][kind])
+                        bits |= 1u << i;
+        return bits;
+}
+
+static int add_backends(const ch_move *m, json_object *root)
+{
+        uint64_t sums[CH_BACKEND_MAX_][CH_KIND_MAX_];
+
+        memcpy(sums, m->moved_by, sizeof(sums));
+        sums[CH_BACKEND_REFAULT][CH_KIND_FILE] = refaulted_bytes(m);
+        return json_add_backend_sums(root, sums);
+}
+
 /* By the map before and after: kinds may turn into each other, as collapsed pages do. */
 static int add_rows(const ch_move *m, json_object *root)
 {
@@ -99,10 +127,7 @@ static int add_rows(const ch_move *m, json_object *root)
                         continue;
                 o = json_append_object(array);
                 if (json_add_string(o, "kind", ch_kind_to_string((ch_kind)kind)) < 0 ||
-                    json_add_string(o, "backend",
-                                    kind == CH_KIND_FILE                               ? "refault"
-                                    : kind == CH_KIND_ANON || kind == CH_KIND_ANON_THP ? "collapse"
-                                                                                       : "") < 0 ||
+                    json_add_backends(o, backends_of(m, kind)) < 0 ||
                     json_add_u64(o, "before_bytes", before) < 0 ||
                     json_add_u64(o, "moved_bytes", sub_u64(before, left)) < 0 ||
                     json_add_u64(o, "left_bytes", left) < 0)
@@ -111,33 +136,53 @@ static int add_rows(const ch_move *m, json_object *root)
         return 0;
 }
 
+static uint64_t pinned_bytes(const Charges *c)
+{
+        uint64_t bytes = 0;
+
+        for (size_t i = 0; i < c->n_retags; i++)
+                bytes += c->retags[i].failed_bytes[CH_REASON_PINNED];
+        return bytes;
+}
+
+/* Why bytes stay that could have been moved. */
+static ch_reason staying_reason(const ch_move *m, const ChargeRow *row)
+{
+        int by_module = (row->backends & 1u << CH_BACKEND_MODULE) != 0;
+
+        if (by_module && m->error && ch_error_get_kind(m->error) == CH_ERROR_NO_ROOM)
+                return CH_REASON_NO_ROOM;
+        if (m->state != MOVE_FINISHED && !m->failed_bytes)
+                return CH_REASON_NOT_REACHED;
+        return by_module ? CH_REASON_BUSY : CH_REASON_FAILED;
+}
+
 /* What stays is what the last map says; what was chosen and did not move has its own reason. */
 static int add_staying(const ch_move *m, json_object *root)
 {
         Charges sums = m->after.n_mms ? m->after : m->plan->charges;
+        uint64_t pinned = pinned_bytes(&m->charges);
 
-        for (size_t i = 0; m->after.n_mms && i < sums.n_rows; i++)
-                if (sums.rows[i].movable_bytes)
-                        sums.staying[sums.rows[i].kind][m->state == MOVE_FINISHED || m->failed_bytes
-                                                                ? CH_REASON_FAILED
-                                                                : CH_REASON_NOT_REACHED] +=
-                                sums.rows[i].movable_bytes;
+        for (size_t i = 0; m->after.n_mms && i < sums.n_rows; i++) {
+                const ChargeRow *row = &sums.rows[i];
+                uint64_t known = row->backends & 1u << CH_BACKEND_MODULE ? min_u64(pinned, row->movable_bytes) : 0;
+
+                pinned -= known;
+                sums.staying[row->kind][CH_REASON_PINNED] += known;
+                sums.staying[row->kind][staying_reason(m, row)] += row->movable_bytes - known;
+        }
         return charges_staying_to_json(&sums, root);
 }
 
 static int add_figures(const ch_move *m, json_object *root)
 {
-        uint64_t files = 0;
         const struct {
                 const char *key;
                 uint64_t value;
         } * f;
 
-        if (m->after.n_mms && m->state != MOVE_ROLLED_BACK)
-                files = sub_u64(elsewhere_bytes(m, &m->plan->charges, CH_KIND_FILE),
-                                elsewhere_bytes(m, &m->after, CH_KIND_FILE));
         f = (const __typeof__(*f)[]){
-                {"moved_bytes",            m->moved_bytes + files         },
+                {"moved_bytes",            m->moved_bytes + refaulted_bytes(m)},
                 { "returned_bytes",        m->returned_bytes              },
                 { "planned_bytes",         m->planned_bytes               },
                 { "resident_before_bytes", m->plan->charges.resident_bytes},
@@ -161,7 +206,8 @@ static int fill(const ch_move *m, json_object *root)
             json_add_string(root, "state", state_words[m->state]) < 0 ||
             (m->error && json_add_error(root, "error", m->error) < 0))
                 return -ENOMEM;
-        if (add_processes(m, root) < 0 || add_rows(m, root) < 0 || add_staying(m, root) < 0)
+        if (add_processes(m, root) < 0 || add_rows(m, root) < 0 || add_staying(m, root) < 0 ||
+            add_backends(m, root) < 0)
                 return -ENOMEM;
         return add_figures(m, root);
 }

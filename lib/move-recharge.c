@@ -24,18 +24,66 @@ static int choose(ch_move *m, Charges *c, ch_error **err)
         return r < 0 ? error_errno(err, r, NULL, "recharging") : 0;
 }
 
+static int recharge(ch_move *m, Charges *c, ch_error **err)
+{
+        int r;
+
+        r = scan_again(m, c, 0, err);
+        if (r >= 0)
+                r = choose(m, c, err);
+        if (r < 0)
+                return r;
+        r = move_charges(m, c, err);
+        m->moved_bytes += charges_moved_bytes(c);
+        return r;
+}
+
+/* Has the module left what others may move? */
+static int has_rest(const Charges *c)
+{
+        uint64_t large = 0;
+
+        for (size_t i = 0; i < c->n_retags; i++)
+                large += c->retags[i].left[CH_KIND_ANON][CH_REASON_LARGE] +
+                         c->retags[i].left[CH_KIND_ANON_THP][CH_REASON_LARGE];
+        return c->module_failed || (large && (c->backends & 1u << CH_BACKEND_COLLAPSE)) ||
+               (c->n_retags && c->staying[CH_KIND_FILE][CH_REASON_BACKEND] &&
+                (c->backends & 1u << CH_BACKEND_REFAULT));
+}
+
+/* By kind: what is left of an address space is read again without the module, and moved as if there were none. Beyond the plan, so that a
+ * lack of room for it is none of the move's. */
+static int recharge_rest(ch_move *m, ch_error **err)
+{
+        _cleanup_(error_freep) ch_error *reason = NULL;
+        ch_module *module = plan_get_module(m->plan);
+        int beyond = !m->charges.module_failed, r;
+
+        m->plan->module = NULL;
+        r = recharge(m, &m->rest, &reason);
+        if (beyond)
+                m->plan->module = module;
+        if (beyond && r == -ENOSPC) {
+                ch_error_free(TAKE_PTR(m->error));
+                return 0;
+        }
+        return r < 0 ? (error_copy(err, reason), r) : r;
+}
+
 static int recharge_once(ch_move *m, ch_error **err)
 {
         int r;
 
-        r = scan_again(m, &m->charges, 0, err);
-        if (r >= 0)
-                r = choose(m, &m->charges, err);
-        if (r < 0)
-                return r;
-        r = move_charges(m, &m->charges, err);
-        m->moved_bytes += charges_moved_bytes(&m->charges);
+        r = recharge(m, &m->charges, err);
+        if (r >= 0 && has_rest(&m->charges))
+                r = recharge_rest(m, err);
         return r;
+}
+
+uint64_t move_left_bytes(const ch_move *m)
+{
+        return charges_left_bytes(&m->charges) +
+               (m->charges.module_failed ? charges_left_bytes(&m->rest) : 0);
 }
 
 /* Again, with growing pauses, as long as there is something to move and something moves now and
@@ -54,7 +102,7 @@ static int recharge_lazily(ch_move *m, ch_error **err)
                 r = recharge_once(m, &reason);
                 if (r < 0 && r != -ENOSPC)
                         return error_copy(err, reason), r;
-                if (r >= 0 && charges_left_bytes(&m->charges) == 0)
+                if (r >= 0 && move_left_bytes(m) == 0)
                         return 0;
                 fruitless = m->moved_bytes > before ? 0 : fruitless + 1;
                 if (fruitless >= LAZY_FRUITLESS_MAX)
@@ -95,14 +143,33 @@ static int was_moved(const Charges *there, pid_t pid, uint64_t start)
         return 0;
 }
 
+/* Did the module move anything of this address space? */
+static int was_retagged(const Charges *there, pid_t pid)
+{
+        for (size_t i = 0; i < there->n_retags; i++)
+                if (there->mms[there->retags[i].mm].pid == pid && (there->retags[i].flags & RETAG_TRIED))
+                        return 1;
+        return 0;
+}
+
 /* What was on the target's account before the move stays there. */
-static void keep_untouched(const Charges *there, Charges *back)
+static void keep_untouched(const ch_move *m, Charges *back)
 {
         for (size_t i = 0; i < back->n_blocks; i++) {
                 Block *b = &back->blocks[i];
+                pid_t pid = back->mms[b->mm].pid;
 
-                if (!was_moved(there, back->mms[b->mm].pid, b->start))
+                if (!was_moved(&m->charges, pid, b->start) && !was_moved(&m->rest, pid, b->start))
                         b->n_shares = 0;
+        }
+        for (size_t i = 0; i < back->n_mms; i++) {
+                ChargeMm *mm = &back->mms[i];
+
+                if (was_retagged(&m->charges, mm->pid))
+                        continue;
+                for (uint32_t k = 0; k < mm->n_retags; k++)
+                        memset(back->retags[mm->first_retag + k].movable, 0, sizeof(back->retags->movable));
+                mm->n_retags = 0;
         }
 }
 
@@ -114,7 +181,7 @@ int move_recharge_back(ch_move *m, int all, ch_error **err)
         if (r < 0)
                 return r;
         if (!all)
-                keep_untouched(&m->charges, &m->back);
+                keep_untouched(m, &m->back);
         r = choose(m, &m->back, err);
         if (r < 0)
                 return r;

@@ -39,21 +39,25 @@ static const char *const step_words[] = {
 
 /* What a person can do about bytes that stay; NULL where there is nothing to be done. */
 static const char *const reason_advice[] = {
-        [CH_REASON_SMALL] = "stock kernels move whole 2 MiB blocks only; it goes when the program frees it",
+        [CH_REASON_SMALL] = "stock kernels move whole 2 MiB blocks only: load the kernel module (chargectl status)",
         [CH_REASON_SPARSE] =
                 "allow more growth (--max-growth, MaxGrowth=), or let it fill up",
         [CH_REASON_FORBIDDEN] =
                 "start the program without PR_SET_THP_DISABLE and MADV_NOHUGEPAGE (redis-server: "
-                "--disable-thp no)",
+                "--disable-thp no), or load the kernel module (chargectl status)",
         [CH_REASON_SHARED] = "move the processes that share it too; copies made by fork move once "
-                             "they are written",
+                             "they are written; with the kernel module --with-shared (with_shared) moves it as it is",
         [CH_REASON_FOREIGN_OWNER] = "move the owner of the address space too",
-        [CH_REASON_SHMEM] = "it stays with the group that touched it first until it is freed",
+        [CH_REASON_SHMEM] = "it stays with the group that touched it first until it is freed; with the kernel module "
+                            "--with-shared (with_shared) moves it",
         [CH_REASON_LOCKED] =
                 "munlock it, then move again: huge pages that are mlocked cannot be split",
         [CH_REASON_SWAPPED] = "swap it in, then move again",
         [CH_REASON_DIRTY] = "sync, then move again",
         [CH_REASON_BACKEND] = "allow the backend, or see what this kernel lacks (chargectl probe)",
+        [CH_REASON_LARGE] = "it goes when the kernel has split the large page, or the program has freed it",
+        [CH_REASON_BUSY] = "move again",
+        [CH_REASON_NO_ROOM] = "raise memory.max of the target or of its ancestors, then move again",
         [CH_REASON_FAILED] = "move again: free huge pages may be scarce, or the pages were in use",
         [CH_REASON_NOT_REACHED] = "move again",
 };

@@ -76,7 +76,7 @@ _public_ int ch_move_new(ch_plan *plan, const ch_move_hooks *hooks, ch_move **re
         m->plan = plan;
         if (hooks)
                 m->hooks = *hooks;
-        m->charges = m->back = m->after = (Charges)CHARGES_INIT;
+        m->charges = m->rest = m->back = m->after = (Charges)CHARGES_INIT;
         m->planned_bytes = plan->charges.movable_bytes;
         m->state = MOVE_FAILED;
         *ret = m;
@@ -90,10 +90,12 @@ _public_ ch_move *ch_move_free(ch_move *m)
         if (m->plan)
                 (void)move_thaw(m);
         charges_done(&m->charges);
+        charges_done(&m->rest);
         charges_done(&m->back);
         charges_done(&m->after);
         (void)json_object_put(m->record);
         free(m->strangers);
+        free(m->trails);
         ch_error_free(m->error);
         (void)ch_plan_free(m->plan);
         free(m);
@@ -165,18 +167,19 @@ static int carry_processes(ch_move *m, ch_error **err)
 static int check_failed(ch_move *m, ch_error **err)
 {
         char left_text[CH_FORMAT_MAX], all_text[CH_FORMAT_MAX];
-        uint64_t left = charges_left_bytes(&m->charges);
+        uint64_t left = move_left_bytes(m);
 
         m->failed_bytes = left;
         if (m->plan->options.policy != CH_POLICY_RESERVE || left <= 2 * m->charges.huge_bytes ||
             left <= m->charges.movable_bytes / 10000 * FAILED_PERMYRIAD)
                 return 0;
         return error_set(err, CH_ERROR_FAILED, EIO, ch_group_get_path(m->plan->target),
-                         "the kernel did not collapse %s of %s: free huge pages may be scarce, or "
-                         "the memory is "
-                         "pinned; try again, or move with policy 'partial'",
+                         "the kernel did not move %s of %s: %s; try again, or move with policy "
+                         "'partial'",
                          ch_format_bytes(left, left_text),
-                         ch_format_bytes(m->charges.movable_bytes, all_text));
+                         ch_format_bytes(m->charges.movable_bytes, all_text),
+                         m->charges.n_retags ? "it is pinned or was in use all the time"
+                                             : "free huge pages may be scarce, or it is pinned");
 }
 
 /* Who cancels during the last batch finds everything as it was. What is to be kept is all there. */

@@ -21,6 +21,13 @@ typedef enum MoveState {
         MOVE_STATE_MAX_,
 } MoveState;
 
+/* Pages that the module is about to move: kept where it cannot be told afterwards whose they were. */
+typedef struct Trail {
+        pid_t pid;
+        uint64_t group_id; /* who paid */
+        struct chargehand_range range;
+} Trail;
+
 struct ch_move {
         ch_plan *plan;
         ch_move_hooks hooks;
@@ -41,7 +48,11 @@ struct ch_move {
         int target_was_empty;
 
         Charges charges; /* of the set, as found once the processes had moved */
+        Charges rest;    /* what the module left of it, for the other backends */
         Charges back;    /* of a rollback */
+        Trail *trails;   /* for a rollback: who paid for what */
+        size_t n_trails, n_trails_allocated;
+        uint64_t moved_by[CH_BACKEND_MAX_][CH_KIND_MAX_];
         Charges after;   /* measured at the end */
         uint64_t planned_bytes, moved_bytes, returned_bytes, failed_bytes;
 
@@ -82,9 +93,19 @@ uint64_t charges_moved_bytes(const Charges *charges);
 /* Bytes that were chosen and are not there. */
 uint64_t charges_left_bytes(const Charges *charges);
 
+/* move-retag.c: by the module, what one address space has, in slices. 0; -ENOSPC, -ECANCELED, -ETIMEDOUT, -ESRCH; -EOPNOTSUPP: the module
+ * cannot do it after all. Adds to *done_bytes. */
+int move_retag(ch_move *move, Charges *charges, ChargeMm *mm, uint64_t *done_bytes, ch_error **err);
+/* move-trail.c: remember who pays for what is about to be moved, where that matters for a rollback. */
+int move_keep_trail(ch_move *move, const Charges *charges, const ChargeMm *mm, ch_error **err);
+/* Of what move_keep_trail() kept: whether there is any for this process. */
+int move_has_trail(const ch_move *move, pid_t pid);
+
 /* Scan the set again, now that it is in place, choose, and recharge; LAZY until nothing is left. As
  * move_charges(). */
 int move_recharge(ch_move *move, ch_error **err);
+/* Bytes that were to be moved by the last move_recharge() and were not. */
+uint64_t move_left_bytes(const ch_move *move);
 /* Charges that were moved to the target, or all of the set's there if `all`, back to where each
  * process is. */
 int move_recharge_back(ch_move *move, int all, ch_error **err);

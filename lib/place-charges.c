@@ -13,6 +13,7 @@ static void plan_done(ch_plan *plan)
                 free(plan->payers[i].path);
         free(plan->payers);
         charges_done(&plan->charges);
+        (void)ch_module_free(plan->own_module);
 }
 
 /* A plan as far as it can be made without a target: for a destination that pays for `dest_id`. */

@@ -1,16 +1,57 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan as JSON, for printing and for the bus; the schema is in include/chargehand/move.h. */
 
+#include <stdio.h>
+
 #include "json-build.h"
 #include "plan.h"
 #include "util.h"
 
-static const char *backend_names(uint32_t backends)
+int json_add_backends(json_object *o, uint32_t backends)
 {
+        char names[64] = "";
+
         for (unsigned i = 0; i < CH_BACKEND_MAX_; i++)
                 if (backends & 1u << i)
-                        return ch_backend_to_string((ch_backend)i);
-        return "";
+                        (void)snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", *names ? ", " : "",
+                                       ch_backend_to_string((ch_backend)i));
+        return json_add_string(o, "backend", names);
+}
+
+static int add_kinds(json_object *root, const char *key, const uint64_t sums[CH_KIND_MAX_])
+{
+        json_object *o = NULL;
+
+        for (unsigned kind = 0; kind < CH_KIND_MAX_; kind++) {
+                if (sums[kind] == 0)
+                        continue;
+                if (!o) {
+                        o = json_object_new_object();
+                        if (json_add(root, key, o) < 0)
+                                return -ENOMEM;
+                }
+                if (json_add_u64(o, ch_kind_to_string((ch_kind)kind), sums[kind]) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+int json_add_backend_sums(json_object *root, uint64_t sums[CH_BACKEND_MAX_][CH_KIND_MAX_])
+{
+        json_object *o = json_object_new_object();
+        int r = json_add(root, "backends", o);
+
+        for (unsigned i = 0; i < CH_BACKEND_MAX_ && r >= 0; i++)
+                r = add_kinds(o, ch_backend_to_string((ch_backend)i), sums[i]);
+        return r;
+}
+
+static int add_backends(const ch_plan *plan, json_object *root)
+{
+        uint64_t sums[CH_BACKEND_MAX_][CH_KIND_MAX_] = { 0 };
+
+        charges_sum_backends(&plan->charges, sums);
+        return json_add_backend_sums(root, sums);
 }
 
 static const char *process_note(const Member *member)
@@ -97,7 +138,7 @@ static int add_row(json_object *array, const ChargeRow *row, const char *group)
             json_add_u64(o, "bytes", row->bytes) < 0 ||
             json_add_u64(o, "movable_bytes", row->movable_bytes) < 0)
                 return -ENOMEM;
-        return json_add_string(o, "backend", backend_names(row->backends));
+        return json_add_backends(o, row->backends);
 }
 
 static void map_freep(ch_map **map)
@@ -216,7 +257,7 @@ static int fill(const ch_plan *plan, json_object *root)
                 return -ENOMEM;
         if (add_processes(plan, root) < 0 || add_mms(plan, root) < 0 || add_rows(plan, root) < 0 ||
             charges_staying_to_json(&plan->charges, root) < 0 || add_rooms(plan, root) < 0 ||
-            add_sums(plan, root) < 0)
+            add_backends(plan, root) < 0 || add_sums(plan, root) < 0)
                 return -ENOMEM;
         return add_warnings(plan, root);
 }

@@ -46,7 +46,9 @@ uint64_t room_slack_bytes(const Charges *c)
 {
         long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-        return c->huge_bytes + (uint64_t)(cpus > 0 ? cpus : 1) * STOCK_PAGES * c->page_bytes;
+        /* the module needs no second copy, not even for a moment */
+        return (c->n_retags && !c->n_blocks ? 0 : c->huge_bytes) +
+               (uint64_t)(cpus > 0 ? cpus : 1) * STOCK_PAGES * c->page_bytes;
 }
 
 static int payer_add(ch_plan *plan, uint64_t id, uint64_t bytes)

@@ -228,6 +228,7 @@ _public_ ch_plan *ch_plan_free(ch_plan *plan)
         free(plan->lca);
         free(plan->group);
         charges_done(&plan->charges);
+        (void)ch_module_free(plan->own_module);
         members_done(&plan->members);
         (void)ch_procset_free(plan->set);
         (void)ch_group_unref(plan->target);

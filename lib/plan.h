@@ -9,6 +9,7 @@
 
 #include "charges.h"
 #include "members.h"
+#include "module.h"
 
 enum {
         STOCK_PAGES = 64, /* per CPU and group: MEMCG_CHARGE_BATCH of mm/memcontrol.c */
@@ -41,6 +42,9 @@ struct ch_plan {
         Members members;
         char *lca;
         Charges charges;
+        ch_module *module;     /* in use; NULL: none */
+        ch_module *own_module; /* that was opened for this plan */
+        int module_sought;
         Room *rooms;
         size_t n_rooms, n_rooms_allocated;
         Payer *payers;
@@ -64,6 +68,13 @@ int memory_is_on(const ch_tree *tree);
 /* The lowest common ancestor of target and sources. */
 int plan_find_lca(ch_plan *plan);
 
+/* The module, if it is allowed, there, and moves charges; NULL: without it from now on. */
+ch_module *plan_get_module(ch_plan *plan);
+/* A pidfd of a live process of the set, to be closed. -ESRCH */
+int plan_open_process(const ch_plan *plan, pid_t pid, int *ret);
+/* The directory of a group by id. -ENODEV */
+int plan_open_memcg(const ch_plan *plan, uint64_t id);
+
 /* Map the set's charges; the destination is the target, or with `back` each process's source (which needs members). */
 int plan_scan_charges(ch_plan *plan, int back, Charges *charges, ch_error **err);
 /* The group that pays for what this process owns. */
@@ -79,8 +90,8 @@ int plan_read_rooms(ch_plan *plan, const Room **ret, ch_error **err);
 int room_error(const Room *room, ch_error **err);
 /* free = limit - current - claimed, short = needed - free. Pure. */
 void room_compute(Room *room);
-/* More than a huge page is charged for a moment before the old pages are freed, and each CPU may
- * keep 64 pages in stock. */
+/* More than a huge page is charged for a moment before the old pages are freed (but by the module), and
+ * each CPU may keep 64 pages in stock. */
 uint64_t room_slack_bytes(const Charges *charges);
 /* What comes for a while beyond the charges themselves: holes that are filled, a huge page on its way, stocks. Pure. */
 uint64_t room_extra_bytes(const Charges *charges);
@@ -96,6 +107,10 @@ uint64_t room_needed_bytes(const ch_plan *plan, const char *group);
 int plan_read_free(const ch_plan *plan, uint64_t *ret_free, char **ret);
 
 struct json_object;
+/* "backend": the names of those in the bits. */
+int json_add_backends(struct json_object *object, uint32_t backends);
+/* "backends": {BACKEND: {KIND: bytes}}, without those that are 0. */
+int json_add_backend_sums(struct json_object *root, uint64_t sums[CH_BACKEND_MAX_][CH_KIND_MAX_]);
 /* "staying" of a plan or of a result. */
 int charges_staying_to_json(const Charges *charges, struct json_object *root);
 

@@ -6,7 +6,8 @@
  * The charge map: for a process, a set of processes or a group, bytes by (group charged, kind of memory).
  *
  * Source: /proc/PID/pagemap (PFN of each page), /proc/kpagecgroup (inode number of the memcg each page is
- * charged to), /proc/kpageflags where compound tails must be attributed to their head, smaps for swap.
+ * charged to), /proc/kpageflags where compound tails must be attributed to their head, smaps for swap. Where the kernel module is
+ * loaded (chargehand/module.h) it reads the address spaces instead: the same rows, faster, and swap by who pays for it (but on 7.2).
  * Within one map a page counts once, however often it is mapped by the processes added (unique pages);
  * `bytes_mapped` counts each mapping.
  */
@@ -14,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <chargehand/module.h>
 #include <chargehand/process.h>
 #include <chargehand/tree.h>
 
@@ -31,7 +33,7 @@ typedef struct ch_map ch_map;
         X(SHMEM,    "shmem",     "tmpfs, memfd, SysV and shared anonymous memory")                 \
         X(FILE,     "file",      "page cache of files that is mapped")                             \
         X(HUGETLB,  "hugetlb",   "hugetlbfs pages: not charged to the memory controller here")     \
-        X(SWAP,     "swap",      "swapped out; the swap record says who pays, which user space cannot read") \
+        X(SWAP,     "swap",      "swapped out; the swap record says who pays, which only the kernel module can read") \
         X(UNCHARGED,"uncharged", "zero page, device memory and pages of no group")
 
 typedef enum ch_kind {
@@ -57,10 +59,13 @@ typedef struct ch_map_row {
         uint64_t bytes_shared;  /* of `bytes`: also mapped elsewhere (page not exclusive to one mapping) */
 } ch_map_row;
 
-/* `tree` names the groups (may be NULL: ids only). -ENOTSUP without pagemap or kpagecgroup (cause says which),
+/* `tree` names the groups (may be NULL: ids only). The module's device is open as long as the map lives. -ENOTSUP without pagemap or kpagecgroup (cause says which),
  * -EPERM without CAP_SYS_ADMIN. */
 int ch_map_new(ch_tree *tree, ch_map **ret, ch_error **err);
 ch_map *ch_map_free(ch_map *map);
+/* Before anything is added: read by this module, which must outlive the map and be used for nothing else meanwhile; NULL: from /proc in any
+ * case, errors as ch_map_new(). -EBUSY: too late. */
+int ch_map_use_module(ch_map *map, ch_module *module, ch_error **err);
 
 /* Add one process's memory, one mm once. Reads its whole address space: about 0.2 ms per MiB-thousand of 4 KiB pages natively;
  * linear in resident pages where PAGEMAP_SCAN exists, else in mapped size. Returns 0, or -ESRCH when it is gone

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <chargehand/map.h>
+#include <chargehand/module.h>
 #include <chargehand/process.h>
 #include <chargehand/tree.h>
 
@@ -41,6 +42,7 @@ int ch_policy_from_string(const char *word, ch_policy *ret); /* -EINVAL */
 
 /*   id        word        what it does */
 #define CH_BACKENDS(X)                                                                             \
+        X(MODULE,   "module",   "the kernel module charges pages otherwise where they are: to the page, nothing is copied") \
         X(COLLAPSE, "collapse", "MADV_COLLAPSE copies whole 2 MiB ranges onto the account of the process's group") \
         X(REFAULT,  "refault",  "clean file pages are dropped and come back on the account of who reads them next")
 typedef enum ch_backend {
@@ -57,7 +59,7 @@ int ch_backend_from_string(const char *word, ch_backend *ret);
         X(SMALL,     "small",          "no whole 2 MiB-aligned range of one mapping")              \
         X(SPARSE,    "sparse",         "the range has holes that collapsing would fill: memory would grow") \
         X(FORBIDDEN, "huge pages forbidden", "the program forbids huge pages (PR_SET_THP_DISABLE or MADV_NOHUGEPAGE)") \
-        X(SHARED,    "shared",         "pages shared with another address space (fork, KSM)")      \
+        X(SHARED,    "shared",         "pages shared with another address space (fork, files that others map)") \
         X(FOREIGN_OWNER, "other owner", "another process outside the move owns the address space and pays") \
         X(SHMEM,     "shared memory",  "shared memory follows no process")                  \
         X(PINNED,    "pinned",         "pinned, device or special pages")                          \
@@ -66,6 +68,10 @@ int ch_backend_from_string(const char *word, ch_backend *ret);
         X(DIRTY,     "dirty",          "dirty, or in use by others: cannot be dropped")            \
         X(HUGETLB,   "hugetlb",        "hugetlb pages")                                            \
         X(BACKEND,   "no backend",     "no backend for this kind is available or allowed")         \
+        X(KSM,       "KSM",            "merged by KSM: belongs to nobody")                         \
+        X(LARGE,     "large page",     "part of a large page that is not mapped as a whole here")  \
+        X(BUSY,      "busy",           "locked, under writeback, or on its way through a list just then") \
+        X(NO_ROOM,   "no room",        "a limit of the target or of an ancestor is reached")       \
         X(FAILED,    "failed",         "the kernel refused (no free huge page, limit reached, busy)") \
         X(NOT_REACHED,"not reached",   "the job ended before its turn: cancelled or out of time")
 typedef enum ch_reason {
@@ -98,6 +104,10 @@ const char *ch_outcome_to_string(ch_outcome outcome);
 typedef uint64_t (*ch_claimed_func)(const char *group_path, void *userdata);
 
 /*
+ * MODULE, where chargehand.ko is loaded and moves, goes first. It moves anonymous memory, small and huge, swap records (not on 7.2) and clean
+ * file pages, to the page and where they are, so that huge pages need not be allowed, nothing grows, and pages may be mlocked. Pages that
+ * several processes map go if all of those are in the move (their map counts tell), else they stay ("shared"); shared memory
+ * follows no process. `with_shared` moves both. What the module leaves that others can move is left to them, by kind.
  * COLLAPSE (6.1 and newer) moves whole 2 MiB blocks of private anonymous memory. Holes of a block are filled, so blocks are taken in
  * order of their holes until the growth allowed is used up; where splitting a huge page gives its holes back (6.12 and newer) blocks
  * that are at least a sixteenth full are moved beyond that, at no growth. Small mlocked pages move too, huge ones do not.
@@ -105,7 +115,7 @@ typedef uint64_t (*ch_claimed_func)(const char *group_path, void *userdata);
  */
 typedef struct ch_move_options {
         ch_policy policy;
-        uint32_t backends;              /* bits 1 << CH_BACKEND_x; default both */
+        uint32_t backends;              /* bits 1 << CH_BACKEND_x; default all */
         uint32_t max_growth_permyriad;  /* how much the resident set may grow by filling holes; default 100 = 1 % */
         uint64_t rate_bytes_per_sec;    /* 0 = no limit; kept by steps of a tenth of a second, or of one huge page */
         uint64_t timeout_usec;          /* of the whole move; 0 = none */
@@ -115,6 +125,9 @@ typedef struct ch_move_options {
         int freeze_on_storm;            /* freeze the source when forks outrun us and it is wholly part of the move; default 1 */
         ch_claimed_func claimed;        /* may be NULL */
         void *claimed_userdata;
+        int with_shared;                /* MODULE: shared memory and pages that others outside of the move map go as well */
+        ch_module *module;              /* for MODULE; NULL: it is opened when needed, and closed with the plan. Must outlive
+                                           plan and move, and be used by nobody else meanwhile */
 } ch_move_options;
 #define CH_MOVE_OPTIONS_INIT                                                                       \
         { .policy = CH_POLICY_RESERVE, .backends = ~0u, .max_growth_permyriad = 100,               \
@@ -156,6 +169,7 @@ uint64_t ch_plan_get_reclaim_bytes(const ch_plan *plan); /* that must be reclaim
  *  rows:[{group, kind, bytes, movable_bytes, backend}],
  *  staying:[{kind, reason, bytes, advice}],
  *  room:[{group, limit, limit_bytes, current_bytes, claimed_bytes, free_bytes, needed_bytes, short_bytes}],
+ *  backends:{BACKEND:{KIND: bytes}}   what is to be moved by which,
  *  movable_bytes, staying_bytes, already_bytes, growth_bytes, reclaim_bytes, resident_bytes, anon_bytes, warnings:[…]}
  */
 int ch_plan_to_json(const ch_plan *plan, struct json_object **ret);
@@ -205,6 +219,7 @@ void ch_move_cancel(ch_move *move);
  * {target, policy, state: "finished"|"partly done"|"rolled back"|"refused"|"failed", error:{kind,path,cause},
  *  processes:[{pid, comm, outcome, group, note}], moved, exited, failed,
  *  rows:[{kind, backend, before_bytes, moved_bytes, left_bytes}], staying:[{kind, reason, bytes, advice}],
+ *  backends:{BACKEND:{KIND: bytes}}   what was moved by which (kinds as they were found),
  *  moved_bytes, returned_bytes, planned_bytes, resident_before_bytes, resident_after_bytes, elapsed_usec,
  *  processes_usec, charges_usec, rounds}
  */

@@ -104,7 +104,7 @@ static void test_words(void **state)
 
 static void test_every_reason_that_can_be_helped_says_how(void **state)
 {
-        static const ch_reason hopeless[] = { CH_REASON_PINNED, CH_REASON_HUGETLB };
+        static const ch_reason hopeless[] = { CH_REASON_PINNED, CH_REASON_HUGETLB, CH_REASON_KSM };
 
         for (int i = 0; i < CH_REASON_MAX_; i++) {
                 int helpless = 0;
