@@ -268,14 +268,17 @@ static int count_group(const ch_walk_entry *entry, void *userdata)
 static int direct_status(Cli *cli, struct json_object **ret)
 {
         _cleanup_(json_putp) struct json_object *object = json_object_new_object();
-        struct json_object *kernel = NULL;
+        struct json_object *kernel = NULL, *module = NULL;
+        ch_module_status module_status;
         uint64_t groups = 0;
         ch_probe probe;
 
         if (!object || ch_probe_run(cli->tree, &probe) < 0 || ch_probe_to_json(&probe, &kernel) < 0)
                 return cli_fail_memory(cli);
         (void)ch_tree_walk(cli->tree, "/", count_group, &groups, NULL);
-        if (jadd(object, "kernel", kernel) < 0 ||
+        ch_module_get_status(&module_status);
+        if (jadd(object, "kernel", kernel) < 0 || ch_module_status_to_json(&module_status, &module) < 0 ||
+            jadd(object, "module", module) < 0 ||
             jadd(object, "root", jstring(ch_tree_get_root(cli->tree))) < 0 ||
             jadd(object, "mode", json_object_new_string("direct")) < 0 ||
             jadd(object, "groups", json_object_new_uint64(groups)) < 0)

@@ -99,9 +99,9 @@ static int check(Cli *cli, const PlaceSpec *spec)
                         "--hold goes with --bytes: the room for processes is held while they are "
                         "moved");
         if (!place_has_processes(spec) &&
-            (o->tree || o->policy || o->backends.n || (o->given & (GIVEN_GROWTH | GIVEN_RATE))))
+            (o->tree || o->policy || o->backends.n || o->with_shared || (o->given & (GIVEN_GROWTH | GIVEN_RATE))))
                 return cli_fail(cli, CTL_USAGE, NULL,
-                                "--tree, --policy, --backend, --max-growth and --rate go with "
+                                "--tree, --policy, --backend, --with-shared, --max-growth and --rate go with "
                                 "processes");
         return CTL_OK;
 }

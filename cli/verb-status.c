@@ -52,6 +52,18 @@ static void field_missing_features(Cli *cli, struct json_object *kernel)
         }
 }
 
+/* "move", or why not, and the way out. */
+static void field_module(Cli *cli, struct json_object *module)
+{
+        const char *state = jtext(module, "state"), *reason = jtext(module, "reason"), *advice = jtext(module, "advice");
+
+        if (!module)
+                return;
+        field(cli, "Module", "%s%s%s%s%s%s%s", paint_word(&cli->style, state), state, paint_off(&cli->style),
+              reason[0] && !streq(reason, state) ? ": " : "", streq(reason, state) ? "" : reason, advice[0] ? "; " : "",
+              advice);
+}
+
 static void field_ownership(Cli *cli, struct json_object *ownership)
 {
         if (jbool(ownership, "tracking"))
@@ -94,6 +106,7 @@ static int status_host(Cli *cli)
         field_ownership(cli, jget(status, "ownership"));
         field(cli, "Kernel", "%s, %s CPUs, huge pages '%s'", jtext(kernel, "kernel"),
               jtext(kernel, "cpus"), jtext(kernel, "thp"));
+        field_module(cli, jget(status, "module"));
         field_missing_features(cli, kernel);
         for (size_t i = 0; i < jcount(status, "warnings"); i++)
                 field(cli, "Warning", "%s",

@@ -59,7 +59,7 @@ static int read_call(Request *request, MoveCall *call)
         request->path = strdup(call->target);
         r = ch_path_check(call->target, err);
         if (r >= 0)
-                r = move_keys_check(&call->keys, conf, err);
+                r = move_keys_check(&call->keys, conf, request->uid, err);
         call->keys.options.claimed = claims_claimed;
         call->keys.options.claimed_userdata = request->manager->claims;
         return r;

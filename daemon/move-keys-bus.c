@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include "auth.h"
 #include "error.h"
 #include "move-keys-bus.h"
 #include "util.h"
@@ -95,7 +96,16 @@ static int read_processes(MoveKeys *keys, ch_error **err)
         return r;
 }
 
-int move_keys_check(MoveKeys *keys, const Conf *conf, ch_error **err)
+/* What others share would come onto the caller's account, below the caller's limits. */
+static int check_shared(const MoveKeys *keys, uint32_t uid, ch_error **err)
+{
+        if (!keys->with_shared || uid_is_master(uid))
+                return 0;
+        return error_set(err, CH_ERROR_NOT_PERMITTED, 0, "with_shared",
+                         "only root may move memory that others share, not uid %u", uid);
+}
+
+int move_keys_check(MoveKeys *keys, const Conf *conf, uint32_t uid, ch_error **err)
 {
         int r;
 
@@ -105,7 +115,9 @@ int move_keys_check(MoveKeys *keys, const Conf *conf, ch_error **err)
         keys->options.rate_bytes_per_sec = keys->rate_bytes_per_sec;
         keys->options.timeout_usec = keys->timeout_usec;
         keys->options.reclaim_bytes = conf->reclaim_bytes;
-        r = keys->group ? ch_path_check(keys->group, err) : 0;
+        r = check_shared(keys, uid, err);
+        if (r >= 0 && keys->group)
+                r = ch_path_check(keys->group, err);
         if (r >= 0)
                 r = read_policy(keys, conf, err);
         if (r >= 0)

@@ -43,8 +43,8 @@ typedef struct MoveKeys {
 void move_keys_init(MoveKeys *keys, const Conf *conf);
 void move_keys_done(MoveKeys *keys);
 /* After options_read(): checks what was read, fills `options` (but for claims) and `targets`. The processes must be named in
- * exactly one way. */
-int move_keys_check(MoveKeys *keys, const Conf *conf, ch_error **err);
+ * exactly one way. `uid`: the caller. */
+int move_keys_check(MoveKeys *keys, const Conf *conf, uint32_t uid, ch_error **err);
 /* The pidfds still live after all was read by pid: the pids were theirs all the time. */
 int move_keys_check_pidfds(const MoveKeys *keys, ch_error **err);
 

@@ -82,7 +82,7 @@ static int read_bytes(PlaceCall *call, ch_error **err)
                         "that will be needed");
         if (call->has_move_keys)
                 return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, NULL,
-                                 "tree, policy, backends, max_growth_permyriad, rate_bytes_per_sec "
+                                 "tree, policy, backends, with_shared, max_growth_permyriad, rate_bytes_per_sec "
                                  "and timeout_usec go with processes, not with bytes alone");
         return 0;
 }
@@ -172,7 +172,7 @@ static int read_processes(Request *request, PlaceCall *call)
         if (call->keys.tree && call->keys.group)
                 return error_set(&request->error, CH_ERROR_BAD_VALUE, EINVAL, "tree",
                                  "goes with pids and pidfds: a group is placed with its members");
-        r = move_keys_check(&call->keys, request->manager->conf, &request->error);
+        r = move_keys_check(&call->keys, request->manager->conf, request->uid, &request->error);
         if (r < 0)
                 return r;
         call->keys.options.claimed = claims_claimed;

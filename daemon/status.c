@@ -3,6 +3,8 @@
 
 #include <json-c/json.h>
 
+#include <chargehand/module.h>
+
 #include "auth.h"
 #include "claim.h"
 #include "ownership.h"
@@ -22,6 +24,17 @@ static void add_number(json_object *object, const char *key, uint64_t number)
 static void add_truth(json_object *object, const char *key, int truth)
 {
         json_object_object_add(object, key, json_object_new_boolean(truth));
+}
+
+/* It may come and go while we run. */
+static void add_module(json_object *object)
+{
+        ch_module_status status;
+        json_object *module;
+
+        ch_module_get_status(&status);
+        if (ch_module_status_to_json(&status, &module) >= 0)
+                json_object_object_add(object, "module", module);
 }
 
 static json_object *warnings_of(const Conf *conf)
@@ -50,6 +63,7 @@ int status_to_json(Manager *manager, json_object **ret)
         r = ch_probe_to_json(&manager->probe, &kernel);
         if (r >= 0)
                 json_object_object_add(status, "kernel", kernel);
+        add_module(status);
         add_number(status, "groups", manager->groups->n);
         add_number(status, "scan_usec", manager->scan_usec);
         add_number(status, "jobs", manager->jobs->n_live);

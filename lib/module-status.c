@@ -51,13 +51,20 @@ void module_read_line(const char *sys, const char *file, char *buffer, size_t si
         (void)snprintf(buffer, size, "%s", text);
 }
 
+/* Where DKMS, packages and people put modules. Looked at name by name: modules.dep is long, and who asks may not wait. */
 static int is_installed(const ModulePaths *paths)
 {
-        _cleanup_(freep) char *text = NULL;
+        static const char *const places[] = { "updates/dkms", "updates", "extra", "kernel/extra", "kernel/misc", "." };
+        static const char *const suffixes[] = { "", ".xz", ".zst", ".gz" };
         char path[256];
 
-        (void)snprintf(path, sizeof(path), "%s/modules.dep", paths->modules);
-        return read_file_at(AT_FDCWD, path, 16 << 20, &text, NULL) >= 0 && strstr(text, "/chargehand.ko") != NULL;
+        for (size_t i = 0; i < ELEMENTSOF(places) * ELEMENTSOF(suffixes); i++) {
+                (void)snprintf(path, sizeof(path), "%s/%s/chargehand.ko%s", paths->modules,
+                               places[i / ELEMENTSOF(suffixes)], suffixes[i % ELEMENTSOF(suffixes)]);
+                if (access(path, F_OK) == 0)
+                        return 1;
+        }
+        return 0;
 }
 
 /* Does the kernel take signed modules only? Fills in what makes it so. */

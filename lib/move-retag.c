@@ -135,10 +135,8 @@ static int command(Sweep *s, struct chargehand_move *arg)
 {
         int r;
 
-#ifdef CHARGEHAND_MOVE_FORCE
         if (s->move->uncancellable)
                 arg->flags |= CHARGEHAND_MOVE_FORCE;
-#endif
         r = ch_module_move(s->module, arg, NULL);
         return r == -EINTR ? 0 : r;
 }
