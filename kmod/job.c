@@ -6,6 +6,7 @@
  * first to the second walk, and dropped between chunks.
  */
 
+#include <linux/delay.h>
 #include <linux/ktime.h>
 #include <linux/mmap_lock.h>
 #include <linux/rcupdate.h>
@@ -15,6 +16,7 @@
 
 enum {
 	PASSES = 3, /* what was busy is looked at again that often */
+	PASSES_BACK = 20, /* the way back, a millisecond apart */
 };
 
 /* ---- where it has been ---- */
@@ -211,7 +213,9 @@ int chargehand_job_run(struct chargehand_job *job)
 		job->batch.note = runs_note;
 		job->batch.userdata = &job->runs;
 	}
-	for (i = 0; i < PASSES; i++) {
+	for (i = 0; i < (job->insist ? PASSES_BACK : PASSES); i++) {
+		if (i && job->insist)
+			msleep(1);
 		/* Pages in a CPU's batch are on no list yet, and cannot be taken. */
 		chargehand_call(lru_add_drain_all)();
 		r = run_pass(job, resume);
