@@ -9,12 +9,23 @@ enum {
         RECORD_VERSION = 1,
 };
 
+/* By name: their order may change with a new version of the daemon. */
+static int add_backends(json_object *o, uint32_t backends)
+{
+        json_object *array = json_add_array(o, "backends");
+
+        for (unsigned i = 0; array && i < CH_BACKEND_MAX_; i++)
+                if ((backends & 1u << i) && json_append_string(array, ch_backend_to_string((ch_backend)i)) < 0)
+                        return -ENOMEM;
+        return array ? 0 : -ENOMEM;
+}
+
 static int add_options(json_object *record, const ch_move_options *options)
 {
         json_object *o = json_object_new_object();
 
-        if (json_add(record, "options", o) < 0 ||
-            json_add_u64(o, "backends", options->backends) < 0 ||
+        if (json_add(record, "options", o) < 0 || add_backends(o, options->backends) < 0 ||
+            json_add_u64(o, "with_shared", (uint64_t) !!options->with_shared) < 0 ||
             json_add_u64(o, "max_growth_permyriad", options->max_growth_permyriad) < 0)
                 return -ENOMEM;
         return json_add_u64(o, "rate_bytes_per_sec", options->rate_bytes_per_sec);

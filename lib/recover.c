@@ -15,6 +15,23 @@ static int bad_record(const char *what, ch_error **err)
                          "the journal's record has no usable '%s'", what);
 }
 
+/* An older daemon wrote numbers: all are as good then. */
+static void read_backends(json_object *options, uint32_t *ret)
+{
+        json_object *array = json_get_array(options, "backends");
+
+        if (!array)
+                return;
+        *ret = 0;
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                const char *word = json_object_get_string(json_object_array_get_idx(array, i));
+                ch_backend backend;
+
+                if (word && ch_backend_from_string(word, &backend) >= 0)
+                        *ret |= 1u << backend;
+        }
+}
+
 static int read_options(json_object *record, ch_move_options *ret, ch_error **err)
 {
         const char *policy = json_get_string(record, "policy");
@@ -23,7 +40,8 @@ static int read_options(json_object *record, ch_move_options *ret, ch_error **er
         if (!policy || ch_policy_from_string(policy, &ret->policy) < 0)
                 return bad_record("policy", err);
         if (json_object_object_get_ex(record, "options", &options)) {
-                ret->backends = (uint32_t)json_get_u64(options, "backends");
+                read_backends(options, &ret->backends);
+                ret->with_shared = json_get_u64(options, "with_shared") != 0;
                 ret->max_growth_permyriad = (uint32_t)json_get_u64(options, "max_growth_permyriad");
                 ret->rate_bytes_per_sec = json_get_u64(options, "rate_bytes_per_sec");
         }

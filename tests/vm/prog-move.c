@@ -5,7 +5,7 @@
  *     prog-move [OPTIONS] TARGET [PID…]      prints the plan (--plan) or the result as JSON
  *
  *     --plan --policy P --tree --group G --growth PERMYRIAD --rate BYTES --timeout USEC
- *     --collapse-only
+ *     --collapse-only --with-shared
  *     --cancel-at PERCENT      of the bytes
  *     --at PERCENT FILE TEXT   write TEXT to FILE then
  *     --journal FILE           keep the record there, as the daemon would
@@ -193,6 +193,7 @@ static const struct option long_options[] = {
         { "rate",          required_argument, NULL, 'r'},
         { "timeout",       required_argument, NULL, 'T'},
         { "collapse-only", no_argument,       NULL, 'c'},
+        { "with-shared",   no_argument,       NULL, 's'},
         { "cancel-at",     required_argument, NULL, 'C'},
         { "at",            required_argument, NULL, 'a'},
         { "journal",       required_argument, NULL, 'j'},
@@ -228,6 +229,9 @@ static int set_option(int c, char **argv, Run *run, ch_move_request *request,
                 break;
         case 'c':
                 options->backends = 1u << CH_BACKEND_COLLAPSE;
+                break;
+        case 's':
+                options->with_shared = 1;
                 break;
         case 'C':
                 run->cancel_percent = (unsigned)atoi(optarg);
