@@ -10,6 +10,7 @@
 
 #include "uapi/chargehand.h"
 
+#include "btf-blob.h"
 #include "compat.h"
 #include "symbols.h"
 #include "compat-calls.h"
@@ -19,33 +20,39 @@
 
 /* ---- gate.c: may we act on this kernel? ---- */
 
-/* Resolves symbols, compares prototypes and layouts with the kernel's BTF, tries a move of our own page.
- * < 0: do not load. Afterwards chargehand_mode() says what may be done; both print why not. */
+/* Resolves symbols, compares prototypes, layouts and values with the kernel's BTF, tries a move of our own
+ * pages. < 0: do not load. Says why, and what can be done about it. */
 int chargehand_gate_init(void);
-void chargehand_gate_exit(void);
 /* CHARGEHAND_MODE_* */
 u32 chargehand_mode(void);
 /* CHARGEHAND_KIND_BIT()s that MOVE can do here; 0 when read-only. */
 u32 chargehand_move_kinds(void);
+/* Swap records can be read. */
+bool chargehand_knows_swap(void);
+/* Before the first page of a caller is moved: 0 or -EROFS. Runs the self-test if that could not be done at
+ * load, for want of a second group. May sleep; no lock is held. */
+int chargehand_gate_move(void);
 
-/* ---- btf.c: what the kernel says of itself ---- */
+/* ---- btf.c: what the kernel says of itself; btf-blob.h tells the errors ---- */
 
-/* Open the running kernel's BTF. -ENOENT: it has none. */
+/* Open the running kernel's BTF. -ENOENT: it has none; -EINVAL, -EOPNOTSUPP: none that can be read. */
 int chargehand_btf_open(void);
 void chargehand_btf_close(void);
 /* The prototype of a function as C text without names, such as
- * "int (struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)".
- * Several functions of one name that differ count as none. -ENOENT, -ENOSPC. */
-int chargehand_btf_prototype(const char *name, char *text, size_t size);
+ * "int (struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)". */
+int chargehand_btf_prototype(const char *name, char text[CHARGEHAND_BTF_TEXT]);
 /* Where a member is; members of unnamed structs and unions inside count as the struct's own, "a.b" goes
- * into a named one. -ENOENT. */
+ * into a named one. */
 int chargehand_btf_member(const char *type, const char *member, u32 *offset, u32 *size);
+int chargehand_btf_enum(const char *type, const char *name, s64 *value);
 
 /* ---- selftest.c ---- */
 
-/* A dummy page goes from one account to another and back, and a wrong account is noticed. < 0: what failed
- * was printed; nothing may be moved. */
-int chargehand_selftest(void);
+/*
+ * Pages of our own go from one account to another and back. 0: as they should; 1: that could not be tried
+ * now, *why says why; < 0: they did not, *why says what went wrong, and nothing may be moved.
+ */
+int chargehand_selftest(const char **why);
 
 /* ---- target.c: fds of user space to objects of ours ---- */
 

@@ -35,7 +35,7 @@
 
 /*
  * Private functions: X(use, return type, name, arguments, prototype as BTF tells it).
- * use: LOOK, MOVE or SWAP, enum chargehand_use.
+ * use: LOOK, MOVE or SWAP, enum chargehand_use in symbols.h.
  */
 #define CHARGEHAND_SYMBOLS_COMMON(X)                                                               \
 	X(LOOK, int, walk_page_range,                                                              \
@@ -116,52 +116,79 @@
 #define CHARGEHAND_SYMBOLS(X) CHARGEHAND_SYMBOLS_COMMON(X) CHARGEHAND_SYMBOLS_KERNEL(X)
 
 /*
- * Layouts that the code relies on: X(type, member). gate.c compares what this module was compiled with
+ * Layouts that the code relies on: X(use, type, member). gate.c compares what this module was compiled with
  * (offsetof, sizeof) with the kernel's BTF.
  */
 #define CHARGEHAND_MEMBERS_COMMON(X)                                                               \
-	X(mem_cgroup, css)                                                                         \
-	X(mem_cgroup, memory)                                                                      \
-	X(mem_cgroup, swap)                                                                        \
-	X(mem_cgroup, id)                                                                          \
-	X(mem_cgroup, nodeinfo)                                                                    \
-	X(mem_cgroup_per_node, lruvec)                                                             \
-	X(page_counter, usage)                                                                     \
-	X(page_counter, max)                                                                       \
-	X(page_counter, parent)                                                                    \
-	X(folio, flags)                                                                            \
-	X(folio, lru)                                                                              \
-	X(folio, mapping)                                                                          \
-	X(folio, _mapcount)                                                                        \
-	X(folio, _refcount)                                                                        \
-	X(folio, memcg_data)                                                                       \
-	X(mm_struct, mmap_lock)                                                                    \
-	X(mm_struct, owner)                                                                        \
-	X(mm_struct, mm_users)                                                                     \
-	X(address_space, i_pages)                                                                  \
-	X(mm_walk_ops, pmd_entry)                                                                  \
-	X(mm_walk_ops, hugetlb_entry)                                                              \
-	X(mm_walk_ops, test_walk)                                                                  \
-	X(mm_walk, vma)                                                                            \
-	X(mm_walk, private)
+	X(LOOK, mem_cgroup, css)                                                                   \
+	X(MOVE, mem_cgroup, memory)                                                                \
+	X(MOVE, page_counter, usage)                                                               \
+	X(MOVE, page_counter, max)                                                                 \
+	X(MOVE, page_counter, parent)                                                              \
+	X(MOVE, mem_cgroup_per_node, lruvec)                                                       \
+	X(LOOK, folio, flags)                                                                      \
+	X(LOOK, folio, mapping)                                                                    \
+	X(LOOK, folio, _mapcount)                                                                  \
+	X(LOOK, folio, _refcount)                                                                  \
+	X(LOOK, folio, memcg_data)                                                                 \
+	X(MOVE, folio, lru)                                                                        \
+	X(LOOK, mm_struct, mmap_lock)                                                              \
+	X(LOOK, mm_struct, owner)                                                                  \
+	X(LOOK, mm_struct, mm_users)                                                               \
+	X(MOVE, address_space, i_pages)                                                            \
+	X(LOOK, mm_walk_ops, pmd_entry)                                                            \
+	X(LOOK, mm_walk_ops, hugetlb_entry)                                                        \
+	X(LOOK, mm_walk_ops, test_walk)                                                            \
+	X(LOOK, mm_walk, mm)                                                                       \
+	X(LOOK, mm_walk, vma)                                                                      \
+	X(LOOK, mm_walk, action)                                                                   \
+	X(LOOK, mm_walk, private)
 #if CHARGEHAND_KERNEL == 601
 #define CHARGEHAND_MEMBERS(X)                                                                      \
 	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
-	X(mem_cgroup, deferred_split_queue)                                                        \
-	X(deferred_split, split_queue_lock)                                                        \
-	X(deferred_split, split_queue_len)
+	X(SWAP, mem_cgroup, swap)                                                                  \
+	X(SWAP, mem_cgroup, id)                                                                    \
+	X(MOVE, mem_cgroup, deferred_split_queue)                                                  \
+	X(MOVE, deferred_split, split_queue_lock)                                                  \
+	X(MOVE, deferred_split, split_queue_len)
 #elif CHARGEHAND_KERNEL == 612
 #define CHARGEHAND_MEMBERS(X)                                                                      \
 	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
-	X(mm_walk_ops, walk_lock)
+	X(SWAP, mem_cgroup, swap)                                                                  \
+	X(SWAP, mem_cgroup, id)                                                                    \
+	X(LOOK, mm_walk_ops, walk_lock)
 #else
 #define CHARGEHAND_MEMBERS(X)                                                                      \
 	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
-	X(mm_walk_ops, walk_lock)                                                                  \
-	X(mem_cgroup_per_node, objcg)                                                              \
-	X(obj_cgroup, refcnt)                                                                      \
-	X(obj_cgroup, memcg)                                                                       \
-	X(obj_cgroup, is_root)
+	X(LOOK, mm_walk_ops, walk_lock)                                                            \
+	X(MOVE, mem_cgroup_per_node, objcg)                                                        \
+	X(LOOK, obj_cgroup, refcnt)                                                                \
+	X(LOOK, obj_cgroup, memcg)                                                                 \
+	X(MOVE, obj_cgroup, is_root)
+#endif
+/* The same of arrays at the end of a struct, which have no size. */
+#define CHARGEHAND_ARRAYS(X) X(MOVE, mem_cgroup, nodeinfo)
+
+/* Values that the code relies on: X(use, type, enumerator). */
+#define CHARGEHAND_ENUMS_COMMON(X)                                                                 \
+	X(MOVE, node_stat_item, NR_ANON_MAPPED)                                                    \
+	X(MOVE, node_stat_item, NR_FILE_MAPPED)                                                    \
+	X(MOVE, node_stat_item, NR_FILE_PAGES)                                                     \
+	X(MOVE, node_stat_item, NR_SHMEM)                                                          \
+	X(MOVE, node_stat_item, NR_SHMEM_THPS)                                                     \
+	X(MOVE, node_stat_item, NR_SHMEM_PMDMAPPED)                                                \
+	X(MOVE, node_stat_item, NR_FILE_THPS)                                                      \
+	X(MOVE, node_stat_item, NR_FILE_PMDMAPPED)                                                 \
+	X(MOVE, node_stat_item, NR_ANON_THPS)                                                      \
+	X(MOVE, node_stat_item, NR_SWAPCACHE)                                                      \
+	X(LOOK, pageflags, PG_locked)                                                              \
+	X(LOOK, pageflags, PG_lru)                                                                 \
+	X(LOOK, pageflags, PG_writeback)                                                           \
+	X(LOOK, pageflags, PG_swapbacked)
+#if CHARGEHAND_KERNEL == 702
+#define CHARGEHAND_ENUMS(X) CHARGEHAND_ENUMS_COMMON(X)
+#else
+#define CHARGEHAND_ENUMS(X) CHARGEHAND_ENUMS_COMMON(X) X(SWAP, memcg_stat_item, MEMCG_SWAP)
 #endif
 
 /* ---- small things that differ ---- */

@@ -217,7 +217,8 @@ int chargehand_job_run(struct chargehand_job *job)
 		if (i && job->insist)
 			msleep(1);
 		/* Pages in a CPU's batch are on no list yet, and cannot be taken. */
-		chargehand_call(lru_add_drain_all)();
+		if (job->batch.retag)
+			chargehand_call(lru_add_drain_all)();
 		r = run_pass(job, resume);
 		/* Later passes see what the first has moved. */
 		if (!i)

@@ -88,17 +88,14 @@ static int __init chargehand_init(void)
 	if (r < 0)
 		return r;
 	r = misc_register(&device);
-	if (r < 0) {
+	if (r < 0)
 		pr_err("no device %s: error %d\n", CHARGEHAND_DEVICE, r);
-		chargehand_gate_exit();
-	}
 	return r;
 }
 
 static void __exit chargehand_exit(void)
 {
 	misc_deregister(&device);
-	chargehand_gate_exit();
 }
 
 module_init(chargehand_init);

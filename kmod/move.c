@@ -28,9 +28,7 @@ static int check(const struct chargehand_move *arg)
 		return -EINVAL;
 	if (arg->max_bytes && arg->max_bytes < PAGE_SIZE)
 		return -EINVAL;
-	if (!(arg->flags & CHARGEHAND_MOVE_DRY) && chargehand_mode() != CHARGEHAND_MODE_MOVE)
-		return -EROFS;
-	return 0;
+	return arg->flags & CHARGEHAND_MOVE_DRY ? 0 : chargehand_gate_move();
 }
 
 /* Fds to objects, with references. */

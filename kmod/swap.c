@@ -50,11 +50,14 @@ static int record_move(swp_entry_t entry, struct mem_cgroup *from, struct mem_cg
 
 int chargehand_swap_move(swp_entry_t entry, struct mem_cgroup *from, struct mem_cgroup *to, bool forced, bool dry)
 {
-	unsigned short id = chargehand_call(lookup_swap_cgroup_id)(entry);
 	bool counts = !chargehand_memcg_is_root(to);
 	struct page_counter *full;
+	unsigned short id;
 	int r;
 
+	if (!chargehand_knows_swap())
+		return -1 - CHARGEHAND_LEFT_SWAP;
+	id = chargehand_call(lookup_swap_cgroup_id)(entry);
 	if (id && id == to->id.id)
 		return 1;
 	if (!id || id != from->id.id)
@@ -77,12 +80,15 @@ int chargehand_swap_move(swp_entry_t entry, struct mem_cgroup *from, struct mem_
 
 u64 chargehand_swap_group(swp_entry_t entry, bool *known, bool *dying)
 {
-	unsigned short id = chargehand_call(lookup_swap_cgroup_id)(entry);
 	struct mem_cgroup *memcg;
+	unsigned short id;
 	u64 group = 0;
 
-	*known = true;
+	*known = chargehand_knows_swap();
 	*dying = false;
+	if (!*known)
+		return 0;
+	id = chargehand_call(lookup_swap_cgroup_id)(entry);
 	rcu_read_lock();
 	memcg = id ? chargehand_call(mem_cgroup_from_id)(id) : NULL;
 	if (memcg) {

@@ -25,25 +25,30 @@ CHARGEHAND_SYMBOLS(CHARGEHAND_SYMBOL_DECLARE_)
 /* chargehand_call(name)(arguments…) */
 #define chargehand_call(name) static_call(chargehand_##name)
 
-/* What a symbol is wanted for. */
+/* What a symbol, a layout or a value is wanted for. */
 enum chargehand_use {
 	CHARGEHAND_USE_LOOK,	/* MAP and INFO: without it the module does not load */
 	CHARGEHAND_USE_MOVE,	/* without it the module is read-only */
-	CHARGEHAND_USE_SWAP,	/* without it swap records stay */
+	CHARGEHAND_USE_SWAP,	/* without it swap records are neither read nor moved */
+	CHARGEHAND_USES,
 };
 
 struct chargehand_symbol {
 	const char *name;
 	const char *prototype;
 	enum chargehand_use use;
+	void (*bind)(unsigned long address);
 	unsigned long address; /* 0: not found */
 };
 
 extern struct chargehand_symbol chargehand_symbols[];
 extern const unsigned int chargehand_n_symbols;
 
-/* Look all of them up, and make the calls go there. -ENOENT: kallsyms itself cannot be had. Which of them
- * are missing is gate.c's business. */
+/* Look all of them up. -ENOENT: kallsyms itself cannot be had. Which are missing is gate.c's business. */
 int chargehand_symbols_init(void);
+/* Make the calls of one use go where they should; until then they warn and do nothing. */
+void chargehand_symbols_bind(enum chargehand_use use);
+/* Of any symbol, data too. 0: there is none. */
+unsigned long chargehand_symbol_address(const char *name);
 
 #endif
