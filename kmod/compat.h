@@ -17,10 +17,13 @@
 /* The windows: Debian's 6.1, 6.12 and 7.2. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define CHARGEHAND_KERNEL 601
+#define CHARGEHAND_RELEASE "6.1"
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define CHARGEHAND_KERNEL 612
+#define CHARGEHAND_RELEASE "6.12"
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 #define CHARGEHAND_KERNEL 702
+#define CHARGEHAND_RELEASE "7.2"
 #include <linux/leafops.h>
 #else
 #error "chargehand: this kernel was not reviewed (6.1, 6.12, 7.2 were); see docs/kmod.md"

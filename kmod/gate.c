@@ -8,6 +8,7 @@
  */
 
 #include <linux/cgroup.h>
+#include <linux/ctype.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -169,13 +170,13 @@ static void check_rows(struct findings *findings)
 /* A module of another version only gets here if it was forced. */
 static int check_version(void)
 {
-	unsigned int major = 0, minor = 0;
+	const char *release = init_utsname()->release;
+	size_t length = strlen(CHARGEHAND_RELEASE);
 
-	if (sscanf(init_utsname()->release, "%u.%u", &major, &minor) == 2 &&
-	    major * 100 + minor == CHARGEHAND_KERNEL)
+	if (strncmp(release, CHARGEHAND_RELEASE, length) == 0 && !isdigit(release[length]))
 		return 0;
-	pr_err("not loaded: built for Linux %d.%d, and this is %s; build it for this kernel (dkms autoinstall)\n",
-	       CHARGEHAND_KERNEL / 100, CHARGEHAND_KERNEL % 100, init_utsname()->release);
+	pr_err("not loaded: built for Linux %s, and this is %s; build it for this kernel (dkms autoinstall)\n",
+	       CHARGEHAND_RELEASE, release);
 	return -EOPNOTSUPP;
 }
 
@@ -197,15 +198,15 @@ static int open_kernel(void)
 	int r = chargehand_symbols_init();
 
 	if (r < 0) {
-		pr_err("not loaded: kallsyms_lookup_name() cannot be found; this takes a kernel with CONFIG_KPROBES and CONFIG_KALLSYMS\n");
+		pr_err("not loaded: no kallsyms_lookup_name(); %s\n", "this takes CONFIG_KPROBES and CONFIG_KALLSYMS");
 		return -EOPNOTSUPP;
 	}
 	r = chargehand_btf_open();
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		pr_err("not loaded: no BTF that can be read (error %d), so nothing of this kernel can be checked; this takes CONFIG_DEBUG_INFO_BTF and CONFIG_KALLSYMS_ALL\n",
-		       r);
+		pr_err("not loaded: no BTF that can be read (error %d), so nothing can be checked; %s\n", r,
+		       "this takes CONFIG_DEBUG_INFO_BTF and CONFIG_KALLSYMS_ALL");
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -217,6 +218,7 @@ static void set_read_only(const char *reason)
 {
 	strscpy(gate_reason, reason, REASON_SIZE);
 	WRITE_ONCE(gate_kinds, 0);
+	/* Whoever sees the mode by chargehand_mode() sees the reason. */
 	smp_store_release(&gate_mode, CHARGEHAND_MODE_READ_ONLY);
 	pr_warn("read-only on %s: %s. MAP and INFO work, MOVE does not; docs/kmod.md says how a kernel is reviewed\n",
 		init_utsname()->release, reason);
@@ -255,8 +257,9 @@ static void set_move(const struct findings *findings)
 static int decide(const struct findings *findings)
 {
 	if (findings->wrong_of[CHARGEHAND_USE_LOOK]) {
-		pr_err("not loaded: %s (%u of %u rows differ); this kernel wants a chargehand that was reviewed for it\n",
-		       findings->first[CHARGEHAND_USE_LOOK], findings->wrong, findings->checked);
+		pr_err("not loaded: %s (%u of %u rows differ); %s\n", findings->first[CHARGEHAND_USE_LOOK],
+		       findings->wrong, findings->checked,
+		       "this kernel wants a chargehand that was reviewed for it, see docs/kmod.md");
 		return -EOPNOTSUPP;
 	}
 	chargehand_symbols_bind(CHARGEHAND_USE_LOOK);
@@ -297,6 +300,7 @@ int chargehand_gate_init(void)
 
 u32 chargehand_mode(void)
 {
+	/* Pairs with set_read_only(). */
 	return smp_load_acquire(&gate_mode);
 }
 

@@ -206,7 +206,8 @@ static int there_and_back(const struct groups *groups, unsigned long addr, unsig
 		if (r < 0)
 			return r == -ENOMEM ? NOT_NOW : FAILED;
 		back += r;
-		if (pages_of(groups->other, addr, n) != moved - back || pages_of(groups->own, addr, n) != n - moved + back)
+		if (pages_of(groups->other, addr, n) != moved - back ||
+		    pages_of(groups->own, addr, n) != n - moved + back)
 			return FAILED;
 	}
 	if (back < moved)
