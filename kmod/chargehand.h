@@ -61,6 +61,8 @@ int chargehand_mm_get(int pidfd, struct mm_struct **mm);
 /* The memory cgroup of a cgroup v2 directory, with a css reference. -EBADF, -EINVAL (v1), -ENODEV (being
  * removed), -ENOENT (no memory controller of its own). */
 int chargehand_memcg_get(int fd, struct mem_cgroup **memcg);
+/* The same by id. -ENOENT also for one that was removed, and for one outside of the caller's cgroup namespace. */
+int chargehand_memcg_get_by_id(u64 id, struct mem_cgroup **memcg);
 void chargehand_memcg_put(struct mem_cgroup *memcg);
 /* Check and copy ranges: sorted, not overlapping, whole pages, inside of the address space. NULL and 0 for
  * none. Free with kvfree(). */

@@ -131,7 +131,8 @@ static u32 why_stop(const struct chargehand_job *job)
 		return CHARGEHAND_STOP_EXIT;
 	if (job->batch.spent || !budget(job))
 		return CHARGEHAND_STOP_BYTES;
-	if (job->max_nsec && ktime_get_ns() - job->started >= job->max_nsec)
+	/* However slow it is, there is progress. */
+	if (job->chunks && job->max_nsec && ktime_get_ns() - job->started >= job->max_nsec)
 		return CHARGEHAND_STOP_TIME;
 	if (job->batch.no_room && job->stop_at_limit)
 		return CHARGEHAND_STOP_NO_ROOM;
@@ -209,6 +210,7 @@ int chargehand_job_run(struct chargehand_job *job)
 	int i, r = 0;
 
 	job->started = ktime_get_ns();
+	job->chunks = 0;
 	if (job->batch.retag && !job->insist) {
 		job->batch.note = runs_note;
 		job->batch.userdata = &job->runs;
@@ -233,13 +235,13 @@ int chargehand_job_run(struct chargehand_job *job)
 	return r;
 }
 
-int chargehand_job_find(struct chargehand_job *job)
+int chargehand_job_find(struct chargehand_job *job, unsigned long resume)
 {
 	int r;
 
 	/* Stops at the first page, with `end` short of what was asked for: look whether it was found. */
 	job->started = ktime_get_ns();
-	r = run_pass(job, 0);
+	r = run_pass(job, resume);
 	job->from = job->batch.from;
 	return r;
 }

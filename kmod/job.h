@@ -34,8 +34,8 @@ struct chargehand_job {
 
 /* 0 with job->stop set, or < 0. */
 int chargehand_job_run(struct chargehand_job *job);
-/* Set job->from to the group with batch.from_id, with a reference, if a page here is charged to it. */
-int chargehand_job_find(struct chargehand_job *job);
+/* Set job->from to the group with batch.from_id, with a reference, if a page from `resume` on is charged to it. */
+int chargehand_job_find(struct chargehand_job *job, unsigned long resume);
 /* Bytes that have changed their account. */
 u64 chargehand_job_moved(const struct chargehand_job *job);
 void chargehand_job_done(struct chargehand_job *job);

@@ -50,7 +50,9 @@ static int resolve(struct move *move)
 		return -EINVAL;
 	if (move->arg.from_fd >= 0)
 		r = chargehand_memcg_get(move->arg.from_fd, &job->from);
-	if (r < 0)
+	else
+		r = chargehand_memcg_get_by_id(move->arg.from_id, &job->from);
+	if (r < 0 && (move->arg.from_fd >= 0 || r != -ENOENT))
 		return r;
 	if (job->from == job->to || move->arg.from_id == chargehand_memcg_id(job->to))
 		return -EINVAL;
@@ -70,7 +72,7 @@ static void batch_init(struct chargehand_job *job, const struct move *move)
 	};
 }
 
-/* A group that may be known by its pages only: -ENOENT if nothing here is charged to it. */
+/* A group that was removed is known by its pages only. 1: nothing is charged to it from where we begin. */
 static int find_from(struct move *move)
 {
 	struct chargehand_job *job = &move->there;
@@ -80,8 +82,8 @@ static int find_from(struct move *move)
 		return 0;
 	batch_init(job, move);
 	job->batch.chunk = CHARGEHAND_CHUNK_MAX;
-	r = chargehand_job_find(job);
-	return r < 0 ? r : job->from ? 0 : -ENOENT;
+	r = chargehand_job_find(job, move->arg.resume);
+	return r < 0 ? r : !job->from;
 }
 
 /* All that the way there and the way back need, so that neither fails for want of memory. */
@@ -212,6 +214,8 @@ long chargehand_move(void __user *user)
 		r = prepare(move);
 	if (!r)
 		r = run(move);
+	if (r == 1)
+		r = 0; /* nothing to do, and looking for it has set the rest */
 	if (!r || r == -EINTR) {
 		report(move);
 		if (chargehand_struct_out(user, &move->arg, sizeof(move->arg)) < 0)

@@ -87,18 +87,12 @@ static int check_cgroup_fd(int fd)
 	return magic == CGROUP2_SUPER_MAGIC ? 0 : -EBADF;
 }
 
-int chargehand_memcg_get(int fd, struct mem_cgroup **memcg)
+/* Takes over the reference to the cgroup. */
+static int memcg_of_cgroup(struct cgroup *cgroup, struct mem_cgroup **memcg)
 {
 	struct cgroup_subsys_state *css;
-	struct cgroup *cgroup;
 	int ret;
 
-	ret = check_cgroup_fd(fd);
-	if (ret < 0)
-		return ret;
-	cgroup = cgroup_get_from_fd(fd);
-	if (IS_ERR(cgroup))
-		return PTR_ERR(cgroup) == -ENOENT ? -ENODEV : PTR_ERR(cgroup);
 	/* the one in effect: an ancestor's, if the group has none of its own */
 	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
 	ret = css->cgroup == cgroup ? 0 : -ENOENT;
@@ -109,6 +103,27 @@ int chargehand_memcg_get(int fd, struct mem_cgroup **memcg)
 	}
 	*memcg = mem_cgroup_from_css(css);
 	return 0;
+}
+
+int chargehand_memcg_get(int fd, struct mem_cgroup **memcg)
+{
+	struct cgroup *cgroup;
+	int ret;
+
+	ret = check_cgroup_fd(fd);
+	if (ret < 0)
+		return ret;
+	cgroup = cgroup_get_from_fd(fd);
+	if (IS_ERR(cgroup))
+		return PTR_ERR(cgroup) == -ENOENT ? -ENODEV : PTR_ERR(cgroup);
+	return memcg_of_cgroup(cgroup, memcg);
+}
+
+int chargehand_memcg_get_by_id(u64 id, struct mem_cgroup **memcg)
+{
+	struct cgroup *cgroup = cgroup_get_from_id(id);
+
+	return IS_ERR(cgroup) ? PTR_ERR(cgroup) : memcg_of_cgroup(cgroup, memcg);
 }
 
 void chargehand_memcg_put(struct mem_cgroup *memcg)

@@ -132,14 +132,14 @@ struct chargehand_move {
 	__s32 from_fd;		/* cgroup directory; -1: see from_id */
 	__s32 to_fd;		/* cgroup directory */
 	__u32 kinds;		/* CHARGEHAND_KIND_BIT() of CHARGEHAND_MOVE_KINDS, at least one */
-	__u64 from_id;		/* if from_fd is -1: id of the group, which may have been removed already as
-				 * long as pages are charged to it; else 0 */
+	__u64 from_id;		/* if from_fd is -1: id of the group, which may have been removed already; if no
+				 * page here is charged to it, nothing is moved (STOP_DONE). Else 0 */
 	__u64 ranges;		/* pointer to n_ranges struct chargehand_range, sorted, not overlapping; 0: all */
 	__u32 n_ranges;		/* 0 … 4096; 0 if and only if ranges is 0 */
 	__u32 chunk_pages;	/* page table entries in one chunk, 512 … 16384; 0: 4096. A huge page counts 1
 				 * here; a chunk spans at most 1 GiB of addresses */
 	__u64 max_bytes;	/* stop after this much was moved, to a page (or a huge page less); 0: no limit */
-	__u64 max_nsec;		/* stop after this time, seen between chunks; 0: no limit */
+	__u64 max_nsec;		/* stop after this time, seen between chunks, so that there is at least one; 0: no limit */
 	__u64 resume;		/* [in/out] address to begin at, 0: the beginning; where it ended. The next call
 				 * with it goes on there */
 
