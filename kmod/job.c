@@ -217,7 +217,7 @@ int chargehand_job_run(struct chargehand_job *job)
 	}
 	for (i = 0; i < (job->insist ? PASSES_BACK : PASSES); i++) {
 		if (i && job->insist)
-			msleep(1);
+			usleep_range(1000, 2000); /* a page is busy for as long as somebody else's chunk, or I/O */
 		/* Pages in a CPU's batch are on no list yet, and cannot be taken. */
 		if (job->batch.retag)
 			chargehand_call(lru_add_drain_all)();

@@ -139,7 +139,7 @@ struct chargehand_move {
 	__u32 chunk_pages;	/* page table entries in one chunk, 512 … 16384; 0: 4096. A huge page counts 1
 				 * here; a chunk spans at most 1 GiB of addresses */
 	__u64 max_bytes;	/* stop after this much was moved, to a page (or a huge page less); 0: no limit */
-	__u64 max_nsec;		/* stop after this time, seen between chunks, so that there is at least one; 0: no limit */
+	__u64 max_nsec;		/* stop after this time, seen between chunks: there is at least one; 0: no limit */
 	__u64 resume;		/* [in/out] address to begin at, 0: the beginning; where it ended. The next call
 				 * with it goes on there */
 
