@@ -12,6 +12,8 @@ packages_of() {
         vm) echo qemu-system-x86 mmdebstrap e2fsprogs fdisk kmod debian-archive-keyring tar libc6-dev ;;
         kmod) echo gcc make mmdebstrap kmod binutils debian-archive-keyring libelf1 libssl3 sparse python3-minimal ;;
         demo) echo redis-server redis-tools dbus-daemon python3-minimal ;;
+        kernel) echo gcc libc6-dev make patch flex bison bc libelf-dev libssl-dev dwarves lz4 xz-utils kmod cpio \
+                debian-archive-keyring ;;
         lint) echo shellcheck cppcheck ;;
         model) echo spin gcc libc6-dev ;;
         flavour-clang) echo clang ;;

@@ -8,7 +8,8 @@ PATH=$PATH:/usr/sbin:/sbin
 usage() {
         cat <<'USAGE'
 usage: ./dev vm [KERNEL…|all] [CASE…] [options]
-  KERNEL            6.1 (default), 6.12, 7.2; several may be given; all = these three
+  KERNEL            6.1 (default), 6.12, 7.2; several may be given; all = these three; debug = the one of ./dev kernel,
+                    a 6.12 with our patches that watches itself (slow: more memory and longer time limits by itself)
   CASE              a name from tests/vm/cases; none = all that suit the kernel
   --shell           an interactive shell in the guest instead of cases
   --suite NAME      only cases of that suite (default: vm, when no case is named)
@@ -52,7 +53,7 @@ parse() {
                         ;;
                 -*) usage >&2; exit 2 ;;
                 all) read -ra KERNELS <<<"$ALL_KERNELS" ;;
-                [0-9]*.[0-9]*) KERNELS+=("$1") ;;
+                [0-9]*.[0-9]* | debug) KERNELS+=("$1") ;;
                 *) CASES+=("$1") ;;
                 esac
                 shift
@@ -94,9 +95,11 @@ header() {
         echo "${value:-$3}"
 }
 
+# The debug kernel is a 6.12, and some cases are for it alone.
 suits_kernel() {
         case " $(header "$1" kernels "$ALL_KERNELS") " in
         *" $2 "*) return 0 ;;
+        *" 6.12 "*) [ "$2" = debug ] ;;
         *) return 1 ;;
         esac
 }
@@ -196,7 +199,8 @@ make_payload() {
         [ ${#FILES[@]} -eq 0 ] || cp -aL "${FILES[@]}" "$dir/tests/files/"
         find "$TOP/dbus" "$BUILD/$FLAVOUR/dbus" -maxdepth 1 \( -name 'org.chargehand1*.conf' -o -name 'org.freedesktop.systemd1.conf' \) \
                 -exec cp {} "$dir/system.d/" \; 2>/dev/null || true
-        printf '%s\n' "KERNEL=$kernel" "SLOW=$SLOW" "ACCEL=$ACCEL" "TRY=$TRY" ${ENV+"${ENV[@]}"} >"$dir/env"
+        [ "$kernel" != debug ] || cp -a "$CACHE/kernel-debug/selftests/." "$dir/tests/files/"
+        printf '%s\n' "KERNEL=${kernel/debug/6.12}" "DEBUG=${kernel/[0-9]*/}" "SLOW=$SLOW" "ACCEL=$ACCEL" "TRY=$TRY" ${ENV+"${ENV[@]}"} >"$dir/env"
         for c; do
                 case $c in /*) cp "$c" "$dir/tests/cases/$(name_of "$c").sh" ;; esac
                 echo "$(name_of "$c") $(seconds "$(header "$c" timeout 60)")"
@@ -208,6 +212,17 @@ make_payload() {
 
 seconds() {
         awk -v s="$1" -v f="$SLOW" 'BEGIN { printf "%d\n", s * f + 0.5 }'
+}
+
+# have_kernel KERNEL: fetched, or, for debug, built when there is none. It is not built anew behind one's back.
+have_kernel() {
+        if [ "$1" != debug ]; then
+                "$TOP/tools/kernels.sh" "$1" >/dev/null
+        elif [ ! -e "$CACHE/kernel-debug/release" ]; then
+                "$TOP/tools/setup.sh" kernel && "$TOP/tools/kernel.sh" >/dev/null
+        else
+                "$TOP/tools/kernel.sh" --check
+        fi
 }
 
 # Time limits are there to catch what hangs, not what waits for its turn: a busy machine stretches them.
@@ -366,7 +381,7 @@ run_boot() {
                 ROOT_ID=$("$TOP/tools/suites.sh" --disk-id "${SUITE_DISKS%%$'\n'*}")
                 append+=" chargehand.systemd"
         fi
-        boot "$kernel" "$work" "${MEM:-$(biggest mem 2048 "$@")}" "$limit" "$append" || rc=$?
+        boot "$kernel" "$work" "${MEM:-$(($(biggest mem 2048 "$@") * WATCHED))}" "$limit" "$append" || rc=$?
         # A guest that dies may do so in the middle of a line.
         sed -i -e '$a\' "$work/verdict"
         split_logs "$work/verdict" "$logs"
@@ -425,7 +440,9 @@ try_again() {
 }
 
 run_kernel() {
-        local kernel=$1 logs list shared=() own=() c begin passed failed skipped flaky lost
+        local kernel=$1 logs list shared=() own=() c begin passed failed skipped flaky lost WATCHED=1 SLOW=$SLOW
+        # Watching costs memory, and time: every access is checked, every lock remembered.
+        [ "$kernel" != debug ] || { WATCHED=2 SLOW=$(awk -v f="$SLOW" 'BEGIN { print f * 6 }'); }
         list=$(cases_for "$kernel") || return 1
         [ -n "$list" ] || { echo "$kernel: no case to run"; return 0; }
         begin=$(date +%s.%N)
@@ -507,7 +524,7 @@ main() {
                 return 0
         fi
         for k in "${KERNELS[@]}"; do
-                "$TOP/tools/kernels.sh" "$k" >/dev/null
+                have_kernel "$k"
         done
         ROOTFS=$("$TOP/tools/rootfs.sh")
         [ -z "$DO_BUILD" ] || "$TOP/tools/build.sh" "$FLAVOUR"
