@@ -50,7 +50,7 @@ static const Option options[] = {
           .help = "A process to move; the same as naming it before the target" },
         { "policy",    0,   "POLICY", OPTION_STRING, AT(policy), .verbs = MOVERS,
           .words = "reserve|stay|lazy|partial", .help = "What becomes of the memory (default reserve)" },
-        { "backend",   0,   "NAME", OPTION_STRINGS, AT(backends), .verbs = MOVERS, .words = "module|collapse|refault",
+        { "backend",   0,   "NAME", OPTION_STRINGS, AT(backends), .verbs = MOVERS, .words = "module|recharge|collapse|refault",
           .help = "How memory may be moved; may be repeated (default all)" },
         { "with-shared", 0, .kind = OPTION_FLAG, AT(with_shared), .verbs = MOVERS,
           .help = "Also shared memory, and pages that others map too (needs the kernel module)" },

@@ -83,7 +83,7 @@ static int check_backends(Cli *cli, uint32_t *ret)
 
                 if (ch_backend_from_string(names->items[i], &backend) < 0)
                         return cli_fail(cli, CTL_USAGE, NULL,
-                                        "--backend=%s: unknown; there are module, collapse and refault",
+                                        "--backend=%s: unknown; there are module, recharge, collapse and refault",
                                         names->items[i]);
                 bits |= 1u << backend;
         }

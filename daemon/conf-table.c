@@ -308,7 +308,8 @@ static const ConfRow rows[] = {
         ROW("Move", "Policy", parse_policy, policy, "reserve", .accepts = "reserve, stay, lazy or partial",
             .doc = "reserve: room is set aside first, a failure brings everything back. stay: charges stay. lazy: charges "
                    "follow later. partial: what can be moved is moved and kept."),
-        ROW("Move", "Backends", parse_backends, backends, "module collapse refault", .accepts = "module, collapse, refault or several",
+        ROW("Move", "Backends", parse_backends, backends, "module recharge collapse refault",
+            .accepts = "module, recharge, collapse, refault or several",
             .doc = "How charges may be moved: by the kernel module where it is loaded, by the others what it leaves."),
         ROW("Move", "MaxGrowth", parse_percent, max_growth_permyriad, "1%", .max = 10000,
             .accepts = "a percentage from 0% to 100%",

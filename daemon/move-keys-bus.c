@@ -49,7 +49,7 @@ static int read_backends(MoveKeys *keys, const Conf *conf, ch_error **err)
 
                 if (ch_backend_from_string(*word, &backend) < 0)
                         return error_set(err, CH_ERROR_BAD_VALUE, EINVAL, *word,
-                                         "no such backend: module, collapse or refault");
+                                         "no such backend: module, recharge, collapse or refault");
                 bits |= 1U << backend;
         }
         keys->options.backends = keys->backends ? bits : conf->backends;

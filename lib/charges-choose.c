@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Decides which blocks are collapsed: arithmetic on what charges.c counted, nothing else. */
+/* Decides which blocks are recharged or collapsed: arithmetic on what charges.c counted, nothing else. */
 
 #include "charges.h"
 #include "util.h"
@@ -22,6 +22,8 @@ static uint32_t block_resident(const Block *b)
 
 uint32_t block_cost(const Charges *c, const Block *b)
 {
+        if (b->flags & BLOCK_RECHARGE)
+                return 0;
         /* swapped pages are no longer holes once they are swapped in; shared ones are copied */
         return block_pages(c) - (uint32_t)min_u64(block_resident(b), block_pages(c)) + b->shared;
 }
@@ -31,6 +33,10 @@ static ch_reason block_reason(const Charges *c, const Block *b)
 {
         const Mapping *m = &c->mappings[b->mapping];
 
+        if (m->flags & MAPPING_SHMEM)
+                return CH_REASON_SHMEM;
+        if (!block_is_whole(c, b) || (m->flags & (MAPPING_FILE | MAPPING_SHARED)))
+                return b->shared ? CH_REASON_SHARED : CH_REASON_SMALL;
         if (!c->traits.available || !(c->backends & 1u << CH_BACKEND_COLLAPSE))
                 return CH_REASON_BACKEND;
         if (c->mms[b->mm].forbids_huge || (m->flags & MAPPING_NOHUGEPAGE))
@@ -105,6 +111,11 @@ static ChargeRow *find_row(Charges *c, uint64_t group_id, ch_kind kind)
         return NULL;
 }
 
+static ch_backend block_backend(const Block *b)
+{
+        return b->flags & BLOCK_RECHARGE ? CH_BACKEND_RECHARGE : CH_BACKEND_COLLAPSE;
+}
+
 static void sum_block(Charges *c, const Block *b)
 {
         int chosen = !!(b->flags & BLOCK_CHOSEN);
@@ -121,7 +132,7 @@ static void sum_block(Charges *c, const Block *b)
                 c->movable_bytes += bytes;
                 if (row) {
                         row->movable_bytes += bytes;
-                        row->backends |= 1u << CH_BACKEND_COLLAPSE;
+                        row->backends |= 1u << block_backend(b);
                 }
         }
         if (b->swapped && !chosen)
@@ -178,6 +189,10 @@ int charges_choose(Charges *c, uint32_t max_growth_permyriad)
                 Block *b = &c->blocks[i];
 
                 b->before_there = b->there;
+                if (b->n_shares && c->recharge > 0 && (c->with_shared || !b->shared)) {
+                        b->flags |= BLOCK_CHOSEN | BLOCK_RECHARGE;
+                        continue;
+                }
                 b->reason = block_reason(c, b);
                 if (b->n_shares && b->reason == CH_REASON_MAX_)
                         candidates[n++] =
@@ -199,7 +214,7 @@ void charges_sum_backends(const Charges *c, uint64_t sums[CH_BACKEND_MAX_][CH_KI
                 for (uint32_t k = 0; k < c->blocks[i].n_shares && (c->blocks[i].flags & BLOCK_CHOSEN); k++) {
                         const Share *share = &c->shares[c->blocks[i].first_share + k];
 
-                        sums[CH_BACKEND_COLLAPSE][share->kind] += share->pages * c->page_bytes;
+                        sums[block_backend(&c->blocks[i])][share->kind] += share->pages * c->page_bytes;
                 }
         for (size_t i = 0; i < c->n_drops; i++)
                 sums[CH_BACKEND_REFAULT][CH_KIND_FILE] += c->drops[i].end - c->drops[i].start;

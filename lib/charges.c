@@ -39,9 +39,25 @@ static ch_reason mapping_reason(const Mapping *m)
                 return CH_REASON_HUGETLB;
         if (m->flags & (MAPPING_SPECIAL | MAPPING_VDSO))
                 return CH_REASON_PINNED;
-        if (m->flags & MAPPING_SHMEM)
-                return CH_REASON_SHMEM;
         return CH_REASON_MAX_;
+}
+
+uint64_t block_end(const Charges *c, const Block *block)
+{
+        return min_u64((block->start & ~(c->huge_bytes - 1)) + c->huge_bytes, c->mappings[block->mapping].end);
+}
+
+int block_is_whole(const Charges *c, const Block *block)
+{
+        return block_end(c, block) - block->start == c->huge_bytes;
+}
+
+/* Is this kind of mapping recharged in place, if need be in pieces of blocks? */
+static int can_recharge(const Charges *c, const Mapping *m, ch_kind kind)
+{
+        int is_shared = kind == CH_KIND_SHMEM || (m->flags & MAPPING_SHMEM);
+
+        return c->recharge > 0 && (!is_shared || c->with_shared);
 }
 
 /* The current block of the last mapping, or a new one. */
@@ -132,6 +148,7 @@ static int add_anon(Charges *c, const Mapping *mapping, const PageRun *run, uint
         uint64_t lo = (mapping->start + c->huge_bytes - 1) & ~(c->huge_bytes - 1);
         uint64_t hi = mapping->end & ~(c->huge_bytes - 1);
         ch_kind kind = is_swap(run) ? CH_KIND_SWAP : run->kind;
+        int in_place = can_recharge(c, mapping, kind);
         uint64_t next;
         int r;
 
@@ -140,13 +157,13 @@ static int add_anon(Charges *c, const Mapping *mapping, const PageRun *run, uint
                 Block *block;
 
                 next = min_u64(run->end, start + c->huge_bytes);
-                if (start < lo || start + c->huge_bytes > hi) {
+                if (!in_place && (start < lo || start + c->huge_bytes > hi)) {
                         if (is_wanted(c, run, dest_id))
                                 stay(c, kind, is_swap(run) ? CH_REASON_SWAPPED : CH_REASON_SMALL,
                                      next - at);
                         continue;
                 }
-                r = block_at(c, start, &block);
+                r = block_at(c, start > mapping->start ? start : mapping->start, &block);
                 if (r < 0)
                         return r;
                 block_count(block, run, dest_id, (uint32_t)pages_of(c, next - at));
@@ -204,14 +221,16 @@ static int add_by_kind(Charges *c, const Mapping *mapping, const ChargeMm *mm, c
         ch_reason reason = mm->foreign_owner ? CH_REASON_FOREIGN_OWNER : mapping_reason(mapping);
         ch_kind kind = is_swap(run) ? CH_KIND_SWAP : run->kind;
 
-        if (reason == CH_REASON_MAX_ && kind == CH_KIND_SHMEM)
+        if (reason == CH_REASON_MAX_ && (kind == CH_KIND_SHMEM || (mapping->flags & MAPPING_SHMEM)) &&
+            !can_recharge(c, mapping, kind))
                 reason = CH_REASON_SHMEM;
         if (reason == CH_REASON_MAX_ && kind == CH_KIND_HUGETLB)
                 reason = CH_REASON_HUGETLB;
         if (reason == CH_REASON_MAX_ && kind == CH_KIND_FILE)
                 return is_wanted(c, run, mm->dest_id) ? add_file(c, mapping, run) : 0;
         /* copies of private file pages: only purely anonymous mappings can be collapsed */
-        if (reason == CH_REASON_MAX_ && (mapping->flags & (MAPPING_FILE | MAPPING_SHARED)))
+        if (reason == CH_REASON_MAX_ && (mapping->flags & (MAPPING_FILE | MAPPING_SHARED)) &&
+            !can_recharge(c, mapping, kind))
                 reason = is_swap(run) ? CH_REASON_SWAPPED : CH_REASON_SMALL;
         if (reason == CH_REASON_MAX_)
                 return add_anon(c, mapping, run, mm->dest_id);
@@ -348,8 +367,7 @@ int charges_measure_block(Charges *c, PageReader *reader, Block *block, ch_error
 
         fresh.there = fresh.elsewhere = fresh.unknown = fresh.shared = fresh.swapped = 0;
         fresh.flags &= ~(uint32_t)BLOCK_HUGE;
-        r = pagereader_walk(reader, mapping, block->start, block->start + c->huge_bytes, on_run,
-                            &scan, err);
+        r = pagereader_walk(reader, mapping, block->start, block_end(c, block), on_run, &scan, err);
         if (r < 0)
                 return r;
         *block = fresh;

@@ -4,8 +4,8 @@
 
 /*
  * What of a set's memory is charged where, cut into what a backend can move: what one group pays for
- * in one address space (module), whole 2 MiB blocks of anonymous memory (collapse) and ranges of
- * clean file pages (refault); the rest stays, with a reason.
+ * in one address space (module), 2 MiB blocks of anonymous memory (recharge; collapse, if they are
+ * whole) and ranges of clean file pages (refault); the rest stays, with a reason.
  */
 
 #include <stdint.h>
@@ -22,10 +22,11 @@ enum {
         BLOCK_THIN = 1 << 2,   /* and split again afterwards, which gives its holes back */
         BLOCK_TRIED = 1 << 3,
         BLOCK_FINISHED = 1 << 4, /* nothing of it is charged elsewhere any more */
+        BLOCK_RECHARGE = 1 << 5, /* by MADV_RECHARGE: nothing is copied, split or filled */
 };
 
-/* One huge-page-aligned piece of one anonymous mapping. Page counts; never more than fits a huge
- * page. */
+/* One huge-page-aligned piece of one anonymous mapping, or what there is of it at the mapping's ends. Page
+ * counts; never more than fits a huge page. */
 typedef struct Block {
         uint64_t start;
         uint32_t mm;           /* index into Charges.mms */
@@ -106,6 +107,8 @@ typedef struct Charges {
         uint64_t page_bytes, huge_bytes;
         uint32_t backends; /* bits 1 << CH_BACKEND_x that are allowed */
         CollapseTraits traits;
+        int recharge; /* 0 not asked for, 1 the kernel has MADV_RECHARGE, -1 it has not */
+        int with_shared;
         uint64_t growth_limit_bytes; /* set by charges_choose() */
         int module_failed;           /* it refused to move what it said it would */
         uint64_t only_from_id;       /* if not 0, only what this group pays is to be moved */
@@ -143,6 +146,9 @@ int charges_get_row(Charges *charges, uint64_t group_id, ch_kind kind, ChargeRow
 /* Open an entry for one more address space. -ENOMEM */
 int charges_add_mm(Charges *charges, const ChargeMm *mm);
 
+/* Where it ends: whole ones are as long as a huge page. Pure. */
+uint64_t block_end(const Charges *charges, const Block *block);
+int block_is_whole(const Charges *charges, const Block *block);
 /* Cost in pages: by how much the resident set grows when the block is collapsed. Pure. */
 uint32_t block_cost(const Charges *charges, const Block *block);
 

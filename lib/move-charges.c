@@ -10,6 +10,7 @@
 #include "collapse.h"
 #include "error.h"
 #include "move.h"
+#include "recharge.h"
 #include "units.h"
 #include "util.h"
 
@@ -59,6 +60,14 @@ uint64_t charges_left_bytes(const Charges *c)
         return bytes;
 }
 
+/* What is charged to the target more than now, at least for a moment. */
+static uint64_t block_need(const Charges *c, const Block *b)
+{
+        if (b->flags & BLOCK_RECHARGE)
+                return b->elsewhere * c->page_bytes;
+        return c->huge_bytes - b->there * c->page_bytes;
+}
+
 /* Is there room for the batch, as limits and usage are now? */
 static int check_room(const Recharge *x)
 {
@@ -70,7 +79,7 @@ static int check_room(const Recharge *x)
         if (x->move->uncancellable)
                 return 0;
         for (size_t i = 0; i < x->n; i++)
-                need += x->charges->huge_bytes - x->batch[i]->there * x->charges->page_bytes;
+                need += block_need(x->charges, x->batch[i]);
         r = plan_read_free(x->move->plan, &room, &group);
         if (r < 0)
                 return r;
@@ -156,18 +165,36 @@ static int keep_rate(Recharge *x)
         return r;
 }
 
-static int collapse_batch(Recharge *x)
+static int collapse_batch(const Recharge *x, Block *const *batch, size_t n)
 {
-        Charges *c = x->charges;
+        const Charges *c = x->charges;
         int r;
 
+        for (size_t i = 0; i < n; i++)
+                if (batch[i]->flags & BLOCK_HUGE)
+                        (void)collapse_split(x->pidfd, c, batch[i]);
+        r = collapse_blocks(x->pidfd, c, batch, n);
+        for (size_t i = 0; i < n; i++)
+                if (batch[i]->flags & BLOCK_THIN)
+                        (void)collapse_split(x->pidfd, c, batch[i]);
+        return r;
+}
+
+static int do_batch(const Recharge *x)
+{
+        Block *in_place[BATCH_MAX], *copied[BATCH_MAX];
+        size_t n_in_place = 0, n_copied = 0;
+        int r = 0;
+
         for (size_t i = 0; i < x->n; i++)
-                if (x->batch[i]->flags & BLOCK_HUGE)
-                        (void)collapse_split(x->pidfd, c, x->batch[i]);
-        r = collapse_blocks(x->pidfd, c, x->batch, x->n);
-        for (size_t i = 0; i < x->n; i++)
-                if (x->batch[i]->flags & BLOCK_THIN)
-                        (void)collapse_split(x->pidfd, c, x->batch[i]);
+                if (x->batch[i]->flags & BLOCK_RECHARGE)
+                        in_place[n_in_place++] = x->batch[i];
+                else
+                        copied[n_copied++] = x->batch[i];
+        if (n_in_place)
+                r = recharge_blocks(x->pidfd, x->charges, in_place, n_in_place);
+        if (r >= 0 && n_copied)
+                r = collapse_batch(x, copied, n_copied);
         return r;
 }
 
@@ -184,10 +211,9 @@ static ch_kind block_kind(const Charges *c, const Block *b)
 
 static int count_batch(Recharge *x)
 {
-        uint64_t *moved_by = x->move->moved_by[CH_BACKEND_COLLAPSE];
-
         for (size_t i = 0; i < x->n; i++) {
                 Block *b = x->batch[i];
+                ch_backend by = b->flags & BLOCK_RECHARGE ? CH_BACKEND_RECHARGE : CH_BACKEND_COLLAPSE;
                 uint32_t there = b->there;
                 uint64_t moved;
                 int r;
@@ -201,7 +227,7 @@ static int count_batch(Recharge *x)
                 moved = sub_u64(b->there, there) * x->charges->page_bytes;
                 x->done_bytes += moved;
                 if (!x->move->uncancellable)
-                        moved_by[block_kind(x->charges, b)] += moved;
+                        x->move->moved_by[by][block_kind(x->charges, b)] += moved;
         }
         return 0;
 }
@@ -223,7 +249,7 @@ static int run_batch(Recharge *x)
                 return r;
         }
         started = now_usec();
-        refused = collapse_batch(x);
+        refused = do_batch(x);
         r = count_batch(x);
         adapt_size(x, now_usec() - started);
         x->n = 0;

@@ -9,6 +9,7 @@
 #include "group.h"
 #include "plan.h"
 #include "procset.h"
+#include "recharge.h"
 #include "retag.h"
 #include "util.h"
 
@@ -69,6 +70,8 @@ static void find_traits(ch_plan *plan, Charges *c)
         const ch_mm *mm = ch_procset_get_mm(plan->set, 0);
         const ch_process *process = mm ? ch_procset_find(plan->set, mm->pid) : NULL;
 
+        if (process && (c->backends & 1u << CH_BACKEND_RECHARGE) && !c->recharge)
+                c->recharge = recharge_is_known(process->pidfd) ? 1 : -1;
         if (!(c->backends & 1u << CH_BACKEND_COLLAPSE) || !process || c->traits.sought)
                 return;
         collapse_find_traits(process->pidfd, c->huge_bytes, c->page_bytes, &c->traits);
@@ -185,6 +188,7 @@ int plan_scan_charges(ch_plan *plan, int back, Charges *c, ch_error **err)
                 return r;
         fill_sizes(c);
         c->backends = plan->options.backends;
+        c->with_shared = plan->options.with_shared;
         c->only_from_id = back ? plan->target_memcg_id : 0;
         for (size_t i = 0; i < ch_procset_n_mms(plan->set) && r >= 0; i++) {
                 ChargeMm mm;

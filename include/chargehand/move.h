@@ -43,6 +43,7 @@ int ch_policy_from_string(const char *word, ch_policy *ret); /* -EINVAL */
 /*   id        word        what it does */
 #define CH_BACKENDS(X)                                                                             \
         X(MODULE,   "module",   "the kernel module charges pages otherwise where they are: to the page, nothing is copied") \
+        X(RECHARGE, "recharge", "a patched kernel charges pages to the process's group where they are (MADV_RECHARGE)") \
         X(COLLAPSE, "collapse", "MADV_COLLAPSE copies whole 2 MiB ranges onto the account of the process's group") \
         X(REFAULT,  "refault",  "clean file pages are dropped and come back on the account of who reads them next")
 typedef enum ch_backend {
@@ -108,6 +109,8 @@ typedef uint64_t (*ch_claimed_func)(const char *group_path, void *userdata);
  * file pages, to the page and where they are, so that huge pages need not be allowed, nothing grows, and pages may be mlocked. Pages that
  * several processes map go if all of those are in the move (their map counts tell), else they stay ("shared"); shared memory
  * follows no process. `with_shared` moves both. What the module leaves that others can move is left to them, by kind.
+ * RECHARGE, on kernels with kmod/patches, moves anonymous memory likewise; a 2 MiB block with pages that others map is left to COLLAPSE,
+ * and goes with `with_shared`, as shared memory does.
  * COLLAPSE (6.1 and newer) moves whole 2 MiB blocks of private anonymous memory. Holes of a block are filled, so blocks are taken in
  * order of their holes until the growth allowed is used up; where splitting a huge page gives its holes back (6.12 and newer) blocks
  * that are at least a sixteenth full are moved beyond that, at no growth. Small mlocked pages move too, huge ones do not.

@@ -122,6 +122,52 @@ static void test_shared_and_swapped_cost(void **state)
         assert_int_equal(c.staying[CH_KIND_ANON_THP][CH_REASON_SHARED], HUGE_BYTES);
 }
 
+/* In place: edges, holes, forbidden huge pages and private copies of file pages are no matter, pages that others map are. */
+static void test_recharged_blocks(void **state)
+{
+        const Mapping copies = { .start = BASE + 4 * HUGE_BYTES, .end = BASE + 5 * HUGE_BYTES, .flags = MAPPING_FILE | MAPPING_WRITABLE };
+        uint64_t sums[CH_BACKEND_MAX_][CH_KIND_MAX_] = { 0 };
+        _cleanup_(charges_donep) Charges c;
+
+        start(&c, MAPPING_WRITABLE | MAPPING_NOHUGEPAGE, BASE + HUGE_BYTES / 2, BASE + 3 * HUGE_BYTES + HUGE_BYTES / 2);
+        c.recharge = 1;
+        add(&c, 256, 10, HERE, CH_KIND_ANON, PAGERUN_EXCLUSIVE);         /* an edge */
+        add(&c, 512, 512, HERE, CH_KIND_ANON_THP, PAGERUN_EXCLUSIVE | PAGERUN_HUGE);
+        add(&c, 1024, 2, HERE, CH_KIND_ANON, 0);                         /* somebody else maps them */
+        add(&c, 1536, 256, HERE, CH_KIND_ANON, PAGERUN_EXCLUSIVE);       /* the other edge */
+        assert_int_equal(charges_add_mapping(&c, &copies), 0);
+        add(&c, 2048, 7, HERE, CH_KIND_ANON, PAGERUN_EXCLUSIVE);
+        assert_int_equal(charges_choose(&c, 0), 0);
+        assert_int_equal(c.n_blocks, 5);
+        assert_int_equal(c.blocks[0].start, BASE + HUGE_BYTES / 2);
+        assert_int_equal(block_end(&c, &c.blocks[0]), BASE + HUGE_BYTES);
+        assert_int_equal(block_end(&c, &c.blocks[3]), BASE + 3 * HUGE_BYTES + HUGE_BYTES / 2);
+        assert_false(c.blocks[2].flags & BLOCK_CHOSEN);
+        assert_int_equal(c.movable_bytes, (10 + 512 + 256 + 7) * PAGE);
+        assert_int_equal(c.staying[CH_KIND_ANON][CH_REASON_FORBIDDEN], 2 * PAGE);
+        assert_int_equal(c.growth_bytes, 0);
+        charges_sum_backends(&c, sums);
+        assert_int_equal(sums[CH_BACKEND_RECHARGE][CH_KIND_ANON], (10 + 256 + 7) * PAGE);
+        assert_int_equal(sums[CH_BACKEND_RECHARGE][CH_KIND_ANON_THP], HUGE_BYTES);
+        assert_int_equal(sums[CH_BACKEND_COLLAPSE][CH_KIND_ANON], 0);
+}
+
+/* Shared memory, and pages of others, only if they are asked for. */
+static void test_recharged_shared(void **state)
+{
+        for (int with_shared = 0; with_shared < 2; with_shared++) {
+                _cleanup_(charges_donep) Charges c;
+
+                start(&c, MAPPING_WRITABLE | MAPPING_SHARED | MAPPING_SHMEM, BASE, BASE + HUGE_BYTES);
+                c.recharge = 1;
+                c.with_shared = with_shared;
+                add(&c, 0, 100, HERE, CH_KIND_SHMEM, 0);
+                assert_int_equal(charges_choose(&c, 0), 0);
+                assert_int_equal(c.movable_bytes, with_shared ? 100 * PAGE : 0);
+                assert_int_equal(c.staying[CH_KIND_SHMEM][CH_REASON_SHMEM], with_shared ? 0 : 100 * PAGE);
+        }
+}
+
 typedef struct WholeCase {
         uint32_t mapping, run;
         ch_kind kind;
@@ -212,6 +258,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_edges_are_small),
+                cmocka_unit_test(test_recharged_blocks),
+                cmocka_unit_test(test_recharged_shared),
                 cmocka_unit_test(test_what_is_there_already),
                 cmocka_unit_test(test_budget_goes_to_the_fewest_holes),
                 cmocka_unit_test(test_thin_blocks),
