@@ -112,6 +112,8 @@ unsigned long chargehand_room_reserve(struct chargehand_room *room, unsigned lon
 /* `pages` of the reserve are now those of folios that carry `to`'s tag; take the `counted` ones of them off
  * `from`. */
 void chargehand_room_commit(struct chargehand_room *room, unsigned long pages, unsigned long counted);
+/* Pages that a group may charge before it or an ancestor is at its limit. */
+unsigned long chargehand_room_free(struct mem_cgroup *memcg);
 /* Give back what is left of the reserve. */
 void chargehand_room_done(struct chargehand_room *room);
 
@@ -166,6 +168,9 @@ enum {
 	CHARGEHAND_CHUNK_MIN = 512,
 	CHARGEHAND_CHUNK_DEFAULT = 4096,
 	CHARGEHAND_CHUNK_MAX = 16384,
+};
+enum {
+	CHARGEHAND_CHUNK_HUGE = 4, /* a chunk with huge pages may have this times the pages of one without */
 };
 #define CHARGEHAND_CHUNK_SPAN (1UL << 30) /* addresses that one chunk looks at, at most */
 

@@ -143,15 +143,20 @@ static u32 why_stop(const struct chargehand_job *job)
 static int prepare_chunk(struct chargehand_job *job)
 {
 	struct chargehand_batch *batch = &job->batch;
-	unsigned long want = max_t(unsigned long, batch->chunk, HPAGE_PMD_NR);
+	unsigned long want = (unsigned long)batch->chunk * CHARGEHAND_CHUNK_HUGE;
 
 	if (!batch->retag)
 		return 0;
 	batch->budget = budget(job);
-	batch->room = chargehand_room_reserve(&job->room, min(want, batch->budget));
+	/* No more than there can be; memory.peak of the target sees it. */
+	if (!chargehand_memcg_is_root(job->from))
+		want = min(want, page_counter_read(&job->from->memory));
+	batch->room = chargehand_room_reserve(&job->room, min(max(want, 1UL), batch->budget));
 	batch->no_room = !batch->room;
-	/* What is off the LRU cannot be reclaimed: a group at its limit is to find enough else. */
-	batch->room = min(batch->room, max_t(unsigned long, HPAGE_PMD_NR, page_counter_read(&job->from->memory) / 8));
+	/* What is off the LRU cannot be reclaimed: a group that needs to is to find enough else. */
+	batch->room = min(batch->room, max3(chargehand_room_free(job->from) / 2,
+					    page_counter_read(&job->from->memory) / 8,
+					    (unsigned long)HPAGE_PMD_NR));
 	if (!batch->note)
 		return 0;
 	return runs_reserve(&job->runs, batch->chunk);

@@ -44,18 +44,22 @@ static bool is_at_or_above(struct page_counter *counter, struct page_counter *ba
 	return false;
 }
 
-/* Free pages of every level below the common ancestor. */
-static unsigned long free_below_common(struct chargehand_room *room)
+/* Free pages of every level below `end`. */
+static unsigned long free_below(struct page_counter *counter, struct page_counter *end)
 {
 	unsigned long least = ULONG_MAX;
-	struct page_counter *counter;
 
-	for (counter = &room->to->memory; counter && counter != room->common; counter = counter->parent) {
+	for (; counter && counter != end; counter = counter->parent) {
 		unsigned long usage = atomic_long_read(&counter->usage), max = READ_ONCE(counter->max);
 
 		least = min(least, usage < max ? max - usage : 0);
 	}
 	return least;
+}
+
+unsigned long chargehand_room_free(struct mem_cgroup *memcg)
+{
+	return free_below(&memcg->memory, NULL);
 }
 
 static unsigned long try_reserve(struct chargehand_room *room, unsigned long want)
@@ -66,7 +70,7 @@ static unsigned long try_reserve(struct chargehand_room *room, unsigned long wan
 	for (; want; want /= 2) {
 		if (chargehand_call(page_counter_try_charge)(&room->to->memory, want, &full))
 			return want;
-		free = free_below_common(room);
+		free = free_below(&room->to->memory, room->common);
 		if (is_at_or_above(full, room->common)) {
 			/* What comes here leaves there: no more in the end than is there now. */
 			want = min3(want, free, (unsigned long)FORCED_PAGES);
