@@ -473,7 +473,7 @@ int chargehand_blob_member(const struct chargehand_blob *blob, const char *type,
 			   u32 *offset, u32 *size)
 {
 	bool found = false;
-	u32 id = 0, bytes;
+	u32 id = 0, bytes = 0;
 	int r;
 
 	while ((id = find_next(blob, id, type, BTF_KIND_STRUCT, BTF_KIND_UNION))) {
