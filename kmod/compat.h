@@ -124,11 +124,17 @@
  */
 #define CHARGEHAND_MEMBERS_COMMON(X)                                                               \
 	X(LOOK, mem_cgroup, css)                                                                   \
+	X(LOOK, cgroup_subsys_state, cgroup)                                                       \
+	X(LOOK, cgroup_subsys_state, flags)                                                        \
+	X(LOOK, cgroup_subsys_state, refcnt)                                                       \
+	X(LOOK, cgroup_subsys_state, parent)                                                       \
+	X(LOOK, cgroup, kn)                                                                        \
 	X(MOVE, mem_cgroup, memory)                                                                \
 	X(MOVE, page_counter, usage)                                                               \
 	X(MOVE, page_counter, max)                                                                 \
 	X(MOVE, page_counter, parent)                                                              \
 	X(MOVE, mem_cgroup_per_node, lruvec)                                                       \
+	X(MOVE, lruvec, pgdat)                                                                     \
 	X(LOOK, folio, flags)                                                                      \
 	X(LOOK, folio, mapping)                                                                    \
 	X(LOOK, folio, _mapcount)                                                                  \
@@ -149,6 +155,9 @@
 #if CHARGEHAND_KERNEL == 601
 #define CHARGEHAND_MEMBERS(X)                                                                      \
 	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
+	X(LOOK, page, ptl)                                                                         \
+	X(LOOK, page, compound_mapcount)                                                           \
+	X(MOVE, page, deferred_list)                                                               \
 	X(SWAP, mem_cgroup, swap)                                                                  \
 	X(SWAP, mem_cgroup, id)                                                                    \
 	X(MOVE, mem_cgroup, deferred_split_queue)                                                  \
@@ -157,12 +166,18 @@
 #elif CHARGEHAND_KERNEL == 612
 #define CHARGEHAND_MEMBERS(X)                                                                      \
 	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
+	X(LOOK, ptdesc, ptl)                                                                       \
+	X(LOOK, folio, _entire_mapcount)                                                           \
+	X(MOVE, folio, _deferred_list)                                                             \
 	X(SWAP, mem_cgroup, swap)                                                                  \
 	X(SWAP, mem_cgroup, id)                                                                    \
 	X(LOOK, mm_walk_ops, walk_lock)
 #else
 #define CHARGEHAND_MEMBERS(X)                                                                      \
 	CHARGEHAND_MEMBERS_COMMON(X)                                                               \
+	X(LOOK, ptdesc, ptl)                                                                       \
+	X(LOOK, folio, _entire_mapcount)                                                           \
+	X(MOVE, folio, _deferred_list)                                                             \
 	X(LOOK, mm_walk_ops, walk_lock)                                                            \
 	X(MOVE, mem_cgroup_per_node, objcg)                                                        \
 	X(LOOK, obj_cgroup, refcnt)                                                                \
@@ -186,7 +201,10 @@
 	X(MOVE, node_stat_item, NR_SWAPCACHE)                                                      \
 	X(LOOK, pageflags, PG_locked)                                                              \
 	X(LOOK, pageflags, PG_lru)                                                                 \
+	X(LOOK, pageflags, PG_head)                                                                \
 	X(LOOK, pageflags, PG_writeback)                                                           \
+	X(MOVE, pageflags, PG_dirty)                                                               \
+	X(MOVE, pageflags, PG_swapcache)                                                           \
 	X(LOOK, pageflags, PG_swapbacked)
 #if CHARGEHAND_KERNEL == 702
 #define CHARGEHAND_ENUMS(X) CHARGEHAND_ENUMS_COMMON(X)
