@@ -110,8 +110,8 @@ struct chargehand_range {
  * target is taken before each chunk, by page counters alone: nothing is reclaimed, nobody is OOM-killed,
  * memory.events does not change, memory.high is not looked at. Make room first (memory.reclaim). For a
  * moment up to one chunk (64 MiB by default, less where less is free, and never more than `from` has) more
- * than what is moved is charged to the target; memory.peak sees that. Ancestors that both groups have in common need no room: at their limit they are passed by
- * at most 2 MiB for that moment.
+ * than what is moved is charged to the target; memory.peak sees that. Ancestors that both groups have in
+ * common need no room: at their limit they are passed by at most 2 MiB for that moment.
  * Nothing is copied and no mapping changes; programs keep running; data is never touched.
  * Blocks: lru_add_drain_all() once to three times a call, an expedited RCU grace period a chunk. Any
  * pending signal ends it within one chunk.
