@@ -68,8 +68,9 @@ static void count(struct look *look, struct chargehand_map_row *row, unsigned lo
 	look->later[look->n_later++] = (struct later){ .first = first, .n = n, .row = row - look->rows.rows };
 }
 
-/* A page mapped here; `page` is NULL for what has none, such as the zero page. */
-static void count_page(struct look *look, struct page *page, unsigned long bytes, bool pmd_mapped, bool shared)
+/* A page mapped here; `page` is NULL for what is no page of the usual sort, such as the zero page. */
+static void count_page(struct look *look, struct page *page, unsigned long pfn, unsigned long bytes,
+		       bool pmd_mapped, bool shared)
 {
 	struct folio *folio = page ? page_folio(page) : NULL;
 	struct mem_cgroup *memcg = folio ? chargehand_folio_memcg(folio) : NULL;
@@ -77,6 +78,9 @@ static void count_page(struct look *look, struct page *page, unsigned long bytes
 
 	if (!memcg && kind != CHARGEHAND_KIND_HUGETLB)
 		kind = CHARGEHAND_KIND_OTHER;
+	/* nobody counts the mappings of the zero page */
+	if (kind == CHARGEHAND_KIND_OTHER)
+		shared = true;
 	if (!look->last[kind].row || look->last[kind].memcg != memcg) {
 		u64 id = memcg ? chargehand_memcg_id(memcg) : 0;
 		u32 flags = memcg && !chargehand_memcg_is_online(memcg) ? CHARGEHAND_ROW_DYING : 0;
@@ -84,8 +88,7 @@ static void count_page(struct look *look, struct page *page, unsigned long bytes
 		look->last[kind].memcg = memcg;
 		look->last[kind].row = chargehand_rows_get(&look->rows, id, kind, flags);
 	}
-	count(look, look->last[kind].row, page ? page_to_pfn(page) : 0, bytes >> PAGE_SHIFT, bytes,
-	      page && shared);
+	count(look, look->last[kind].row, pfn, bytes >> PAGE_SHIFT, bytes, shared);
 }
 
 static void count_swap(struct look *look, swp_entry_t entry)
@@ -105,7 +108,8 @@ static void count_entry(struct look *look, struct vm_area_struct *vma, unsigned 
 
 	if (pte_present(pte)) {
 		page = chargehand_call(vm_normal_page)(vma, addr, pte);
-		count_page(look, page, PAGE_SIZE, false, page && chargehand_page_shared(page, false));
+		count_page(look, page, pte_pfn(pte), PAGE_SIZE, false,
+			   page && chargehand_page_shared(page, false));
 		return;
 	}
 	switch (chargehand_leaf_of(pte, &entry)) {
@@ -114,10 +118,12 @@ static void count_entry(struct look *look, struct vm_area_struct *vma, unsigned 
 		break;
 	case CHARGEHAND_LEAF_MIGRATION:
 		/* locked, and kept by whoever migrates it; how often it is mapped cannot be seen now */
-		count_page(look, chargehand_leaf_page(entry), PAGE_SIZE, false, true);
+		page = chargehand_leaf_page(entry);
+		count_page(look, page, page_to_pfn(page), PAGE_SIZE, false, true);
 		break;
 	case CHARGEHAND_LEAF_OTHER:
-		count_page(look, NULL, PAGE_SIZE, false, false);
+		/* device memory, poison: the number stands for one page as well */
+		count_page(look, NULL, swp_offset(entry), PAGE_SIZE, false, true);
 		break;
 	case CHARGEHAND_LEAF_NONE:
 		break;
@@ -137,7 +143,7 @@ static bool is_over(struct look *look, unsigned long addr)
 static bool count_pmd(struct look *look, struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr,
 		      unsigned long end)
 {
-	unsigned long index = (addr & ~PMD_MASK) >> PAGE_SHIFT;
+	unsigned long pfn;
 	struct page *page;
 	spinlock_t *ptl;
 	bool is_huge;
@@ -150,7 +156,8 @@ static bool count_pmd(struct look *look, struct vm_area_struct *vma, pmd_t *pmd,
 	if (is_huge) {
 		rcu_read_lock();
 		page = chargehand_pmd_page(*pmd);
-		count_page(look, page ? page + index : NULL, end - addr, true,
+		pfn = (page ? page_to_pfn(page) : pmd_pfn(*pmd)) + ((addr & ~PMD_MASK) >> PAGE_SHIFT);
+		count_page(look, page, pfn, end - addr, true,
 			   page && (!pmd_present(*pmd) || chargehand_page_shared(page, true)));
 		rcu_read_unlock();
 	}
@@ -205,10 +212,10 @@ static int look_at_hugetlb(pte_t *pte, unsigned long hmask, unsigned long addr, 
 	ptl = huge_pte_lock(hstate_vma(walk->vma), walk->mm, pte);
 	value = chargehand_huge_pte(walk->mm, addr, pte);
 	if (pte_present(value)) {
-		page = pte_page(value);
+		page = compound_head(pte_page(value));
 		rcu_read_lock();
-		count_page(look, page + ((addr & ~hmask) >> PAGE_SHIFT), end - addr, true,
-			   chargehand_page_shared(compound_head(page), true));
+		count_page(look, page, pte_pfn(value) + ((addr & ~hmask) >> PAGE_SHIFT), end - addr, true,
+			   chargehand_page_shared(page, true));
 		rcu_read_unlock();
 	}
 	spin_unlock(ptl);

@@ -9,6 +9,7 @@
  */
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -184,6 +185,67 @@ static void mode_cow(void)
         (void)kill(child, SIGUSR1);
 }
 
+/* Huge pages of which one small page each is given back: the rest is mapped page by page. */
+static void mode_split(void)
+{
+        char *area = touch(sizes[0] * MIB, MADV_HUGEPAGE, 0);
+
+        for (uint64_t at = 0; at < sizes[0] * MIB; at += HUGE_BYTES)
+                if (munmap(area + at + 4096 * 7, 4096) < 0)
+                        die("munmap");
+        step_done("split");
+}
+
+static void mode_hugetlb(void)
+{
+        char *area = mmap(NULL, sizes[0] * MIB, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+
+        if (area == MAP_FAILED)
+                die("MAP_HUGETLB");
+        for (uint64_t at = 0; at < sizes[0] * MIB; at += 4096)
+                *(volatile uint64_t *)(area + at) = at + 1;
+        step_done("touched");
+}
+
+static void *thread(void *unused)
+{
+        (void)unused;
+        rest();
+}
+
+/* Two threads, of which the first, by whose number the process is known, ends. */
+static void mode_leaderless(void)
+{
+        pthread_t other;
+
+        (void)touch(sizes[0] * MIB, MADV_NOHUGEPAGE, 0);
+        if (pthread_create(&other, NULL, thread, NULL) != 0)
+                die("pthread_create");
+        step_done("leaving");
+        (void)syscall(SYS_exit, 0);
+}
+
+static int survivor(void *unused)
+{
+        char line[32];
+
+        (void)snprintf(line, sizeof(line), "%d", (int)syscall(SYS_getpid));
+        step_done(line);
+        rest();
+        return 0;
+}
+
+/* A process that shares the address space outlives the one which had it first. */
+static void mode_orphan(void)
+{
+        (void)touch(sizes[0] * MIB, MADV_NOHUGEPAGE, 0);
+        if (clone(survivor, touch(MIB, MADV_NOHUGEPAGE, 0) + MIB, CLONE_VM | SIGCHLD, NULL) < 0)
+                die("clone");
+        wait_step();
+        (void)syscall(SYS_exit_group, 0);
+}
+
 static void mode_ksm(void)
 {
         if (madvise(touch(sizes[0] * MIB, MADV_NOHUGEPAGE, 1), sizes[0] * MIB,
@@ -237,6 +299,10 @@ static const struct {
         { "vfork", mode_vfork },
         { "cow", mode_cow },
         { "ksm", mode_ksm },
+        { "split", mode_split },
+        { "hugetlb", mode_hugetlb },
+        { "leaderless", mode_leaderless },
+        { "orphan", mode_orphan },
         { "swap", mode_swap },
         { "file", mode_file },
 };
