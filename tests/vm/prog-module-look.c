@@ -253,6 +253,8 @@ static int compare(char **names, int unique, uint64_t dying_as)
 
         for (; names[n]; n++)
                 stop(names[n]);
+        /* once for nothing: what this process maps of libraries while it works, the others may map too */
+        map_by_library(&library, names);
         map_all(&exact, names, unique);
         blur(&exact, &module, dying_as);
         library = (Rows){};
