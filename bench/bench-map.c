@@ -19,12 +19,13 @@
 
 #include <chargehand/map.h>
 
+#include "bench-pagemap.h"
 #include "util.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define HUGE_BYTES (2 * MIB)
 
-enum { BATCH = 32768, REPEAT_MAX = 101 };
+enum { REPEAT_MAX = 101 };
 
 typedef struct Case {
         const char *name;
@@ -37,11 +38,6 @@ typedef struct Subject {
         pid_t pid;
         uint64_t start, end;
 } Subject;
-
-typedef struct Floor {
-        int pagemap_fd, group_fd;
-        uint64_t entries[BATCH], ids[BATCH];
-} Floor;
 
 static void die(const char *what)
 {
@@ -89,39 +85,6 @@ static Subject start_subject(const Case *c)
         return subject;
 }
 
-static void floor_read(int fd, uint64_t *buffer, uint64_t first, uint64_t n)
-{
-        if (pread(fd, buffer, n * 8, (off_t)(first * 8)) != (ssize_t)(n * 8))
-                die("pread");
-}
-
-static void floor_batch(Floor *floor, uint64_t n)
-{
-        const uint64_t mask = (UINT64_C(1) << 55) - 1, present = UINT64_C(1) << 63;
-
-        for (uint64_t i = 0, j; i < n; i = j) {
-                j = i + 1;
-                if (!(floor->entries[i] & present))
-                        continue;
-                while (j < n && (floor->entries[j] & (present | mask)) ==
-                                        (floor->entries[i] & (present | mask)) + j - i)
-                        j++;
-                floor_read(floor->group_fd, floor->ids, floor->entries[i] & mask, j - i);
-        }
-}
-
-static uint64_t time_floor(Floor *floor, const Subject *subject)
-{
-        uint64_t begin = now_usec(), n;
-
-        for (uint64_t page = subject->start / 4096; page < subject->end / 4096; page += n) {
-                n = min_u64(BATCH, subject->end / 4096 - page);
-                floor_read(floor->pagemap_fd, floor->entries, page, n);
-                floor_batch(floor, n);
-        }
-        return now_usec() - begin;
-}
-
 static uint64_t time_ours(const ch_process *process, uint64_t want_bytes)
 {
         uint64_t begin, spent;
@@ -153,21 +116,20 @@ static uint64_t median(uint64_t *values, size_t n)
         return values[n / 2];
 }
 
-static void run_case(const Case *c, Floor *floor, size_t repeat)
+static void run_case(const Case *c, size_t repeat)
 {
         uint64_t ours[REPEAT_MAX], reference[REPEAT_MAX], ours_median, reference_median, pages;
         Subject subject = start_subject(c);
+        Pagemap *pagemap = pagemap_new(subject.pid);
         ch_procset *set;
-        char path[64];
 
-        (void)snprintf(path, sizeof(path), "/proc/%d/pagemap", subject.pid);
-        floor->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (floor->pagemap_fd < 0 || ch_procset_new(&set) < 0 ||
-            ch_procset_add_pid(set, subject.pid, NULL) < 0)
-                die(path);
+        if (!pagemap || ch_procset_new(&set) < 0 || ch_procset_add_pid(set, subject.pid, NULL) < 0)
+                die("pagemap and kpagecgroup of the subject");
         pages = c->bytes / (c->stride_bytes ? c->stride_bytes : 4096);
         for (size_t i = 0; i < repeat; i++) {
-                reference[i] = time_floor(floor, &subject);
+                reference[i] = pagemap_time(pagemap, subject.start, subject.end);
+                if (reference[i] == 0)
+                        die("pread");
                 ours[i] = time_ours(ch_procset_get(set, 0), pages * 4096);
         }
         ours_median = median(ours, repeat);
@@ -180,7 +142,7 @@ static void run_case(const Case *c, Floor *floor, size_t repeat)
                 (unsigned long long)reference_median,
                 (double)ours_median / (double)reference_median);
         (void)fflush(stdout);
-        floor->pagemap_fd = safe_close(floor->pagemap_fd);
+        pagemap_free(pagemap);
         (void)ch_procset_free(set);
         (void)kill(subject.pid, SIGKILL);
         (void)waitpid(subject.pid, NULL, 0);
@@ -199,16 +161,10 @@ static const Case cases[] = {
 int main(int argc, char **argv)
 {
         size_t repeat = argc > 1 ? strtoul(argv[1], NULL, 10) : 11;
-        Floor *floor = calloc(1, sizeof(*floor));
 
-        if (!floor || repeat == 0 || repeat > REPEAT_MAX)
+        if (repeat == 0 || repeat > REPEAT_MAX)
                 die("usage: bench-map [REPEAT], at most 101");
-        floor->group_fd = open("/proc/kpagecgroup", O_RDONLY | O_CLOEXEC);
-        if (floor->group_fd < 0)
-                die("/proc/kpagecgroup");
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                run_case(&cases[i], floor, repeat);
-        (void)close(floor->group_fd);
-        free(floor);
+                run_case(&cases[i], repeat);
         return 0;
 }

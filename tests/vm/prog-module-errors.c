@@ -183,7 +183,7 @@ static int try_info(const InfoCase *c)
 static int try_pointers(unsigned long command, const char *name)
 {
         char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        uint32_t size = sizeof(struct chargehand_map);
+        uint32_t size = sizeof(struct chargehand_info); /* the longer of the two */
         int ok;
 
         if (pages == MAP_FAILED || munmap(pages + PAGE, PAGE) < 0)

@@ -7,17 +7,20 @@
  *     prog-module-look compare [-u] [-d ID] PID…   the processes are stopped meanwhile; 1 if the two maps differ.
  *                                             -d: pages of removed groups are told as those of group ID by the library
  *     prog-module-look info PID [ROOM]        KEY VALUE lines
+ *     prog-module-look seen-from-below PID    the same from a pid namespace in which the process is not
  *     prog-module-look group PATH             the id of a group
  *
  * -u: each page once, over all processes together. A process is named by its pid; `self` is the caller.
  */
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <chargehand/map.h>
 
@@ -176,6 +179,9 @@ static void map_by_library(Rows *rows, char **names)
 
         if (ch_procset_new(&set) < 0 || ch_map_new(NULL, &map, &err) < 0)
                 die("the library's map", EIO);
+        /* left to itself it would ask the module as well */
+        if (ch_map_use_module(map, NULL, &err) < 0)
+                die(ch_error_get_cause(err), EIO);
         for (size_t i = 0; names[i]; i++)
                 if (ch_procset_add_pid(set, pid_of(names[i]), &err) < 0)
                         die(ch_error_get_cause(err), EIO);
@@ -273,14 +279,14 @@ static int compare(char **names, int unique, uint64_t dying_as)
 
 /* ---- INFO ---- */
 
-static int print_info(const char *name, uint32_t room)
+static int print_info_of(int pidfd, uint32_t room)
 {
         uint32_t pids[PIDS_MAX] = {};
         struct chargehand_info info = { .size = sizeof(info), .n_pids = room };
 
         if (room > PIDS_MAX)
                 die("room", ERANGE);
-        info.pidfd = pidfd_of(name);
+        info.pidfd = pidfd;
         info.pids = room ? (uintptr_t)pids : 0;
         if (ioctl(device_fd, CHARGEHAND_IOC_INFO, &info) < 0)
                 die("INFO", errno);
@@ -292,6 +298,27 @@ static int print_info(const char *name, uint32_t room)
                 (void)printf(" %u", pids[i]);
         (void)printf("\n");
         return 0;
+}
+
+static int print_info(const char *name, uint32_t room)
+{
+        return print_info_of(pidfd_of(name), room);
+}
+
+/* By a child in a pid namespace of its own, which has the pidfd from its parent. */
+static int print_info_from_below(const char *name)
+{
+        int pidfd = pidfd_of(name), status;
+        pid_t pid;
+
+        if (unshare(CLONE_NEWPID) < 0)
+                die("unshare", errno);
+        pid = fork();
+        if (pid == 0)
+                exit(print_info_of(pidfd, PIDS_MAX));
+        if (pid < 0 || waitpid(pid, &status, 0) < 0)
+                die("fork", errno);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
 }
 
 static int print_group(const char *path)
@@ -326,6 +353,8 @@ int main(int argc, char **argv)
                 return compare(argv + 1 + optind, unique, dying_as);
         if (streq(verb, "info"))
                 return print_info(argv[2], argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : PIDS_MAX);
+        if (streq(verb, "seen-from-below"))
+                return print_info_from_below(argv[2]);
         (void)fprintf(stderr, "usage: prog-module-look map|compare|info|group …\n");
         return 2;
 }
