@@ -68,23 +68,27 @@ static uint64_t block_need(const Charges *c, const Block *b)
         return c->huge_bytes - b->there * c->page_bytes;
 }
 
-/* Is there room for the batch, as limits and usage are now? */
-static int check_room(const Recharge *x)
+/* Is there room for the batch, as limits and usage are now? What does not fit is left out, for a later pass. */
+static int check_room(Recharge *x)
 {
-        uint64_t need = room_slack_bytes(x->charges), room;
+        uint64_t slack = room_slack_bytes(x->charges), need = slack, room;
         char free_text[CH_FORMAT_MAX], need_text[CH_FORMAT_MAX];
         _cleanup_(freep) char *group = NULL;
+        size_t fits = 0;
         int r;
 
         if (x->move->uncancellable)
                 return 0;
-        for (size_t i = 0; i < x->n; i++)
-                need += block_need(x->charges, x->batch[i]);
         r = plan_read_free(x->move->plan, &room, &group);
         if (r < 0)
                 return r;
-        if (room >= need)
+        while (fits < x->n && need + block_need(x->charges, x->batch[fits]) <= room)
+                need += block_need(x->charges, x->batch[fits++]);
+        if (fits) {
+                x->n = fits;
                 return 0;
+        }
+        need = slack + block_need(x->charges, x->batch[0]);
         return error_set(&x->move->error, CH_ERROR_NO_ROOM, ENOSPC, group ? group : "",
                          "only %s are free below its limit, %s are needed for the next step; raise "
                          "memory.max and memory.high "

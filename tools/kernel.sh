@@ -12,6 +12,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 VERSION=6.12
 DIR=$CACHE/kernel-debug
+TREE=$CACHE/kernel-debug.tree
 CONFIG=$TOP/tools/kernel-debug.config
 PATCHES=("$TOP"/kmod/patches/*.patch)
 
@@ -40,14 +41,14 @@ fetch_from() {
 unpack() {
         local work=$1 version
         version=$(dpkg-deb -f "$work"/linux-source-*.deb Version)
-        [ "$version" != "$(cat "$DIR/.version" 2>/dev/null)" ] || return 0
+        [ "$version" != "$(cat "$TREE/.version" 2>/dev/null)" ] || return 0
         info "unpacking linux-source $version"
-        rm -rf "$DIR"
-        mkdir -p "$DIR/source" "$DIR/build" "$DIR/applied"
+        rm -rf "$TREE"
+        mkdir -p "$TREE/source" "$TREE/build" "$TREE/applied" "$TREE/selftests"
         dpkg-deb --fsys-tarfile "$work"/linux-source-*.deb |
                 tar -xO "./usr/src/linux-source-$VERSION.tar.xz" |
-                tar -xJ --strip-components=1 -C "$DIR/source"
-        echo "$version" >"$DIR/.version"
+                tar -xJ --strip-components=1 -C "$TREE/source"
+        echo "$version" >"$TREE/.version"
 }
 
 fetch() {
@@ -69,7 +70,7 @@ fetch() {
 # The series as it is applied is kept in applied/: what differs from it is undone from the end, and then done anew.
 apply_patches() {
         local p name undo=()
-        for p in "$DIR"/applied/*.patch; do
+        for p in "$TREE"/applied/*.patch; do
                 name=$(basename "$p")
                 [ -e "$p" ] || continue
                 if [ ${#undo[@]} -gt 0 ] || ! cmp -s "$p" "$TOP/kmod/patches/$name"; then
@@ -81,83 +82,92 @@ apply_patches() {
                 rm "$p"
         done
         for p in "${PATCHES[@]}"; do
-                if [ -e "$p" ] && [ ! -e "$DIR/applied/$(basename "$p")" ]; then
+                if [ -e "$p" ] && [ ! -e "$TREE/applied/$(basename "$p")" ]; then
                         run_patch -N "$p"
-                        cp "$p" "$DIR/applied/"
+                        cp "$p" "$TREE/applied/"
                 fi
         done
 }
 
 run_patch() {
-        patch -d "$DIR/source" -p1 -s --no-backup-if-mismatch -r - "$1" <"$2" >"$DIR/patch.log" 2>&1 && return
-        cat "$DIR/patch.log" >&2
-        die "$2 does not apply to linux-source $(cat "$DIR/.version"); if the tree in $DIR is to blame: ./dev kernel --clean"
+        patch -d "$TREE/source" -p1 -s --no-backup-if-mismatch -r - "$1" <"$2" >"$TREE/patch.log" 2>&1 && return
+        cat "$TREE/patch.log" >&2
+        die "$2 does not apply to linux-source $(cat "$TREE/.version"); if the tree in $TREE is to blame: ./dev kernel --clean"
 }
 
 # --- the build ------------------------------------------------------------------------------------
 
 run_make() {
-        nice make -s -C "$DIR/source" O="$DIR/build" -j"$(nproc)" "$@" >>"$DIR/log" 2>&1 && return
-        tail -n 30 "$DIR/log" >&2
-        die "make $1 failed; all that was said is in $DIR/log"
+        nice make -s -C "$TREE/source" O="$TREE/build" -j"$(nproc)" "$@" >>"$TREE/log" 2>&1 && return
+        tail -n 30 "$TREE/log" >&2
+        die "make $1 failed; all that was said is in $TREE/log"
 }
 
 # Every line of the fragment holds in the end, or somebody relies on what is not there.
 configure() {
         local line name refused=''
-        cmp -s "$CONFIG" "$DIR/.config-fragment" && [ -e "$DIR/build/.config" ] && return
+        cmp -s "$CONFIG" "$TREE/.config-fragment" && [ -e "$TREE/build/.config" ] && return
         run_make KCONFIG_ALLCONFIG="$CONFIG" allnoconfig
         while read -r line; do
                 case $line in
-                CONFIG_*) grep -qxF "$line" "$DIR/build/.config" || refused+=" $line" ;;
+                CONFIG_*) grep -qxF "$line" "$TREE/build/.config" || refused+=" $line" ;;
                 '# CONFIG_'*)
                         name=${line#\# }
-                        ! grep -q "^${name%% *}=" "$DIR/build/.config" || refused+=" '$line'"
+                        ! grep -q "^${name%% *}=" "$TREE/build/.config" || refused+=" '$line'"
                         ;;
                 esac
         done <"$CONFIG"
-        [ -z "$refused" ] || die "$CONFIG: linux $(cat "$DIR/.version") does not take$refused; see its Kconfig files for what they depend on"
-        cp "$CONFIG" "$DIR/.config-fragment"
+        [ -z "$refused" ] || die "$CONFIG: linux $(cat "$TREE/.version") does not take$refused; see its Kconfig files for what they depend on"
+        cp "$CONFIG" "$TREE/.config-fragment"
 }
 
 # The selftests of the series, to be run in the guest.
 build_selftests() {
-        local source=$DIR/source/tools/testing/selftests/cgroup test=test_recharge
+        local source=$TREE/source/tools/testing/selftests/cgroup test=test_recharge
         [ -e "$source/$test.c" ] || return 0
-        mkdir -p "$DIR/selftests"
-        gcc -O2 -Wall -D_GNU_SOURCE -I"$source/.." -pthread -o "$DIR/selftests/$test" "$source/$test.c" "$source/cgroup_util.c" \
-                >>"$DIR/log" 2>&1 || { tail "$DIR/log" >&2; die "$source/$test.c does not build"; }
+        mkdir -p "$TREE/selftests"
+        gcc -O2 -Wall -D_GNU_SOURCE -I"$source/.." -pthread -o "$TREE/selftests/$test" "$source/$test.c" "$source/cgroup_util.c" \
+                >>"$TREE/log" 2>&1 || { tail "$TREE/log" >&2; die "$source/$test.c does not build"; }
 }
 
 content() {
-        cat "$CONFIG" "$DIR/.version" "${PATCHES[@]}" | sha256sum
+        cat "$CONFIG" "${PATCHES[@]}" | cat - "$TREE/.version" 2>/dev/null | sha256sum
+}
+
+# What is booted stays what it was until the new one is there as a whole.
+publish() {
+        local release
+        release=$(cat "$TREE/build/include/config/kernel.release")
+        rm -rf "$TREE/out"
+        mkdir -p "$TREE/out/selftests"
+        run_make INSTALL_MOD_PATH="$TREE/out/modules" modules_install
+        rm -f "$TREE/out/modules/lib/modules/$release/"{build,source}
+        cp "$TREE/build/arch/x86/boot/bzImage" "$TREE/out/vmlinuz"
+        cp "$TREE"/selftests/* "$TREE/out/selftests/"
+        ln -s "$TREE/build" "$TREE/source" "$TREE/out/"
+        content >"$TREE/out/content"
+        echo "$release" >"$TREE/out/release"
+        rm -rf "$DIR"
+        mv "$TREE/out" "$DIR"
 }
 
 build() {
-        local begin=$SECONDS release
-        [ -z "$CLEAN" ] || rm -rf "$DIR"
-        if [ -n "$NEWEST" ] || [ ! -e "$DIR/.version" ]; then fetch; fi
+        local begin=$SECONDS
+        [ -z "$CLEAN" ] || rm -rf "$TREE" "$DIR"
+        if [ -n "$NEWEST" ] || [ ! -e "$TREE/.version" ]; then fetch; fi
         ! is_current || return 0
-        info "building the debug kernel in $DIR (once: about 20 CPU minutes)"
-        rm -f "$DIR/release" "$DIR/.content"
-        : >"$DIR/log"
+        info "building the debug kernel in $TREE (from scratch: some 15 CPU minutes)"
+        : >"$TREE/log"
         apply_patches
         configure
         run_make bzImage modules
         build_selftests
-        release=$(cat "$DIR/build/include/config/kernel.release")
-        rm -rf "$DIR/modules"
-        run_make INSTALL_MOD_PATH="$DIR/modules" modules_install
-        # The one link that leads out of the directory.
-        rm -f "$DIR/modules/lib/modules/$release/build" "$DIR/modules/lib/modules/$release/source"
-        cp "$DIR/build/arch/x86/boot/bzImage" "$DIR/vmlinuz"
-        content >"$DIR/.content"
-        echo "$release" >"$DIR/release"
-        info "$release took $((SECONDS - begin)) s"
+        publish
+        info "$(cat "$DIR/release") took $((SECONDS - begin)) s"
 }
 
 is_current() {
-        [ -e "$DIR/release" ] && [ "$(content)" = "$(cat "$DIR/.content" 2>/dev/null)" ]
+        [ -e "$DIR/release" ] && [ "$(content)" = "$(cat "$DIR/content" 2>/dev/null)" ]
 }
 
 CLEAN='' NEWEST='' WORK=''
