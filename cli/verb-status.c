@@ -60,8 +60,7 @@ static void field_module(Cli *cli, struct json_object *module)
         if (!module)
                 return;
         field(cli, "Module", "%s%s%s%s%s%s%s", paint_word(&cli->style, state), state, paint_off(&cli->style),
-              reason[0] && !streq(reason, state) ? ": " : "", streq(reason, state) ? "" : reason, advice[0] ? "; " : "",
-              advice);
+              reason[0] ? ": " : "", reason, advice[0] ? "; " : "", advice);
 }
 
 static void field_ownership(Cli *cli, struct json_object *ownership)

@@ -143,11 +143,23 @@ _public_ ch_module *ch_module_free(ch_module *module)
         return NULL;
 }
 
+/* "move", or "read-only: REASON". */
+static void read_reason(char *buffer, size_t size)
+{
+        static const char prefix[] = "read-only: ";
+        char line[256];
+        int has_reason;
+
+        module_read_line("/sys", "module/chargehand/parameters/mode", line, sizeof(line));
+        has_reason = strncmp(line, prefix, strlen(prefix)) == 0;
+        (void)snprintf(buffer, size, "%s", has_reason ? line + strlen(prefix) : "");
+}
+
 _public_ int ch_module_open_fd(int fd, ch_module **ret, ch_error **err)
 {
         char reason[256];
 
-        module_read_line("/sys", "module/chargehand/parameters/mode", reason, sizeof(reason));
+        read_reason(reason, sizeof(reason));
         return module_new(&device_ops, (void *)(intptr_t)fd, reason, ret, err);
 }
 

@@ -25,7 +25,7 @@ typedef struct Sweep {
         ChargeMm *mm;
         Retag *retag;
         ch_module *module;
-        int pidfd, to_fd;
+        int pidfd, from_fd, to_fd;
         uint64_t *done_bytes;
         uint64_t room_bytes; /* of the slice under way; UINT64_MAX: it was not asked for */
         int room_is_tight;   /* the slice was given no more than that */
@@ -138,7 +138,11 @@ static int command(Sweep *s, struct chargehand_move *arg)
         if (s->move->uncancellable)
                 arg->flags |= CHARGEHAND_MOVE_FORCE;
         r = ch_module_move(s->module, arg, NULL);
-        return r == -EINTR ? 0 : r;
+        if (retag_is_nothing(arg, r))
+                arg->stop = CHARGEHAND_STOP_DONE;
+        else if (r < 0 && r != -EINTR)
+                return r;
+        return 0;
 }
 
 static int run_slices(Sweep *s, const struct chargehand_move *template)
@@ -168,14 +172,15 @@ static int run_slices(Sweep *s, const struct chargehand_move *template)
 
 static struct chargehand_move new_arg(const Sweep *s, uint32_t kinds, uint32_t flags)
 {
-        return (struct chargehand_move){
+        struct chargehand_move arg = {
                 .pidfd = s->pidfd,
-                .from_fd = -1,
-                .from_id = s->retag->group_id,
                 .to_fd = s->to_fd,
                 .kinds = kinds & retag_kinds(s->module, s->move->plan->options.with_shared),
                 .flags = flags,
         };
+
+        retag_set_from(&arg, s->from_fd, s->retag->group_id);
+        return arg;
 }
 
 static int run_ranges(Sweep *s, const struct chargehand_range *ranges, size_t n, uint32_t kinds)
@@ -249,30 +254,43 @@ static size_t gather(const ch_move *m, size_t first, struct chargehand_range *ra
         return n;
 }
 
-/* What others paid for goes back to them, by its addresses; if their group is gone, to the process's own. */
+/* To who paid; where that cannot be (it is gone, or is the root, which has no account) to the process's own. */
+static int return_ranges(Sweep *s, uint64_t group_id, const struct chargehand_range *ranges, size_t n)
+{
+        _cleanup_(closep) int fd = -EBADF;
+        int home_fd = s->to_fd, r = -EINVAL;
+
+        if (group_id != s->mm->dest_id)
+                fd = plan_open_memcg(s->move->plan, group_id);
+        if (fd >= 0) {
+                s->to_fd = fd;
+                r = run_ranges(s, ranges, n, CHARGEHAND_MOVE_KINDS);
+                s->to_fd = home_fd;
+        }
+        return r == -EINVAL || r == -ENODEV ? run_ranges(s, ranges, n, CHARGEHAND_MOVE_KINDS) : r;
+}
+
+/* By the addresses: as much as possible. */
 static int run_trails(Sweep *s)
 {
         ch_move *m = s->move;
         _cleanup_(freep) struct chargehand_range *ranges = calloc(m->n_trails, sizeof(*ranges));
-        int home_fd = s->to_fd, r = 0;
+        int result = 0;
         size_t n;
 
         if (!ranges)
                 return -ENOMEM;
         qsort(m->trails, m->n_trails, sizeof(*m->trails), compare_trails);
-        for (size_t i = 0; i < m->n_trails && r >= 0; i += n) {
-                _cleanup_(closep) int fd = -EBADF;
+        for (size_t i = 0; i < m->n_trails; i += n) {
+                int r = 0;
 
                 n = gather(m, i, ranges);
-                if (m->trails[i].pid != s->mm->pid)
-                        continue;
-                if (m->trails[i].group_id != s->mm->dest_id)
-                        fd = plan_open_memcg(m->plan, m->trails[i].group_id);
-                s->to_fd = fd >= 0 ? fd : home_fd;
-                r = run_ranges(s, ranges, n, CHARGEHAND_MOVE_KINDS);
+                if (m->trails[i].pid == s->mm->pid)
+                        r = return_ranges(s, m->trails[i].group_id, ranges, n);
+                if (r < 0 && result == 0)
+                        result = r;
         }
-        s->to_fd = home_fd;
-        return r;
+        return result;
 }
 
 int move_retag(ch_move *m, Charges *c, ChargeMm *mm, uint64_t *done_bytes, ch_error **err)
@@ -298,7 +316,10 @@ int move_retag(ch_move *m, Charges *c, ChargeMm *mm, uint64_t *done_bytes, ch_er
         if (!m->uncancellable)
                 r = move_keep_trail(m, c, mm, err);
         for (uint32_t i = 0; i < mm->n_retags && r >= 0; i++) {
+                _cleanup_(closep) int from_fd = -EBADF;
+
                 s.retag = &c->retags[mm->first_retag + i];
+                s.from_fd = from_fd = plan_open_memcg(m->plan, s.retag->group_id);
                 r = by_trail ? run_trails(&s) : run_retag(&s);
         }
         return r;

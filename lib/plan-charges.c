@@ -134,6 +134,11 @@ static void ask_owner(ch_plan *plan, ch_mm *mm)
         mm->owner_inside = procset_find_slot(plan->set, mm->owner) >= 0;
 }
 
+static int open_group(uint64_t id, void *userdata)
+{
+        return plan_open_memcg(userdata, id);
+}
+
 static int open_mm(const ChargeMm *mm, int *ret_pidfd, int *ret_to_fd, void *userdata)
 {
         const ch_plan *plan = userdata;
@@ -180,6 +185,9 @@ int plan_scan_charges(ch_plan *plan, int back, Charges *c, ch_error **err)
 {
         RetagScan scan = { .charges = c,
                            .module = plan_get_module(plan),
+                           .open = open_mm,
+                           .open_group = open_group,
+                           .userdata = plan,
                            .with_shared = plan->options.with_shared };
         int r;
 
@@ -198,7 +206,7 @@ int plan_scan_charges(ch_plan *plan, int back, Charges *c, ch_error **err)
                 r = scan_mm(plan, &scan, &mm, err);
         }
         if (r >= 0 && scan.n_mapped)
-                r = retag_finish(&scan, open_mm, plan, err);
+                r = retag_finish(&scan, err);
         retag_scan_done(&scan);
         return r;
 }

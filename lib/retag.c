@@ -122,14 +122,14 @@ static void take_figures(Retag *retag, ch_kind kind, const struct chargehand_mov
 static int ask_kind(const RetagScan *scan, Retag *retag, struct chargehand_move *move, uint32_t kind, ch_error **err)
 {
         move->flags |= CHARGEHAND_MOVE_DRY;
-        move->from_fd = -1;
-        move->from_id = retag->group_id;
         move->kinds = CHARGEHAND_KIND_BIT(kind);
         move->resume = 0;
         for (;;) {
                 _cleanup_(error_freep) ch_error *reason = NULL;
                 int r = ch_module_move(scan->module, move, &reason);
 
+                if (retag_is_nothing(move, r))
+                        return 0;
                 if (r >= 0 || r == -EINTR)
                         take_figures(retag, module_kind(kind), move);
                 if (r != -EINTR)
@@ -137,10 +137,23 @@ static int ask_kind(const RetagScan *scan, Retag *retag, struct chargehand_move 
         }
 }
 
+void retag_set_from(struct chargehand_move *move, int from_fd, uint64_t id)
+{
+        move->from_fd = from_fd < 0 ? -1 : from_fd;
+        move->from_id = from_fd < 0 ? id : 0;
+}
+
+int retag_is_nothing(const struct chargehand_move *move, int r)
+{
+        return r == -ENOENT && move->from_id;
+}
+
 static int ask(const RetagScan *scan, Retag *retag, struct chargehand_move *move, uint32_t kinds, ch_error **err)
 {
+        _cleanup_(closep) int from_fd = scan->open_group ? scan->open_group(retag->group_id, scan->userdata) : -EBADF;
         int r = 0;
 
+        retag_set_from(move, from_fd, retag->group_id);
         kinds &= retag_kinds(scan->module, scan->with_shared);
         for (uint32_t kind = 0; kind < CHARGEHAND_KINDS && r >= 0; kind++)
                 if ((kinds & CHARGEHAND_KIND_BIT(kind)) && retag->bytes[module_kind(kind)])
@@ -224,7 +237,7 @@ static uint64_t shared_bytes(const Charges *c)
         return bytes;
 }
 
-int retag_finish(RetagScan *scan, retag_open_func open, void *userdata, ch_error **err)
+int retag_finish(RetagScan *scan, ch_error **err)
 {
         Charges *c = scan->charges;
         int r;
@@ -240,7 +253,7 @@ int retag_finish(RetagScan *scan, retag_open_func open, void *userdata, ch_error
 
                 if (c->mms[i].n_ranges == 0)
                         continue;
-                r = open(&c->mms[i], &pidfd, &to_fd, userdata);
+                r = scan->open(&c->mms[i], &pidfd, &to_fd, scan->userdata);
                 if (r >= 0)
                         r = ask_shared(scan, &c->mms[i], pidfd, to_fd, err);
                 if (r < 0 && r != -ESRCH)

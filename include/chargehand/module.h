@@ -56,8 +56,8 @@ int ch_module_open_fd(int fd, ch_module **ret, ch_error **err);
 ch_module *ch_module_free(ch_module *module);
 
 ch_module_state ch_module_get_mode(const ch_module *module); /* MOVE or READ_ONLY */
-/* What the module itself says of its mode (/sys/module/chargehand/parameters/mode): why it is read-only. "" where that cannot be
- * read. Owned by the handle. */
+/* Why it is read-only, as the module itself says (/sys/module/chargehand/parameters/mode); "" where it is not, or that cannot be read. Owned
+ * by the handle. */
 const char *ch_module_get_reason(const ch_module *module);
 uint32_t ch_module_get_kinds(const ch_module *module); /* bits of what it moves: CHARGEHAND_KIND_BIT(); 0 when read-only */
 

@@ -126,6 +126,10 @@ static void test_bad_requests(void **state)
                        "pids", "au", 1, 1, "policy", "s", "fast");
         env_call_fails(env, "BadValue", "magic", "PlanMove", "a{sv}", 3, "target", "s", "/web",
                        "pids", "au", 1, 1, "backends", "as", 1, "magic");
+        env_call_fails(env, "NoSuchProcess", NULL, "PlanMove", "a{sv}", 4, "target", "s", "/web",
+                       "pids", "au", 1, 4194311, "backends", "as", 1, "module", "with_shared", "b", 1);
+        env_call_fails(env, "BadValue", "with_shared", "PlanMove", "a{sv}", 3, "target", "s", "/web",
+                       "pids", "au", 1, 1, "with_shared", "s", "yes");
         env_call_fails(env, "BadProcess", NULL, "Move", "a{sv}", 2, "target", "s", "/web", "pids",
                        "au", 1, 0);
         env_call_fails(env, "NoSuchProcess", NULL, "Move", "a{sv}", 2, "target", "s", "/web",

@@ -26,6 +26,7 @@ run 0 tree
 said "web"
 run 0 status
 said "$ROOT"
+said "Module: "
 run 0 status /web
 said "1.0 GiB"
 run 0 status $$
@@ -48,6 +49,7 @@ json 'o["groups"][1]["groups"][1]["path"]' /web/static
 run 0 status --json
 json 'o["root"]' "$ROOT"
 json 'o["groups"]' 5
+json 'o["module"]["state"] == "move" or len(o["module"]["advice"]) > 10' True
 run 0 status /web --json
 json '[r["group"] for r in o["limits"]]' "['/web', '/']"
 run 0 status $$ --json

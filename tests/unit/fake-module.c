@@ -53,8 +53,7 @@ static void check_move(const FakeModule *fake, const struct chargehand_move *mov
         assert_int_equal(move->flags & ~CHARGEHAND_MOVE_FLAGS, 0);
         assert_int_equal(move->kinds & ~CHARGEHAND_MOVE_KINDS, 0);
         assert_int_not_equal(move->kinds, 0);
-        assert_int_equal(move->from_fd, -1);
-        assert_int_not_equal(move->from_id, 0);
+        assert_true((move->from_fd >= 0) != (move->from_id != 0));
         assert_true((move->n_ranges == 0) == (move->ranges == 0));
         assert_true(move->n_ranges <= 4096);
         for (uint32_t i = 0; i < move->n_ranges; i++) {
@@ -74,12 +73,12 @@ static void clear_out(struct chargehand_move *move)
 }
 
 /* 1: it was looked at; 0: the call ends here. */
-static int look(FakeModule *fake, struct chargehand_move *move, FakePage *page, uint64_t to, uint64_t *done)
+static int look(FakeModule *fake, struct chargehand_move *move, FakePage *page, uint64_t from, uint64_t to, uint64_t *done)
 {
         int dry = (move->flags & CHARGEHAND_MOVE_DRY) != 0, forced = (move->flags & CHARGEHAND_MOVE_FORCE) != 0;
         unsigned left;
 
-        if (page->group_id != move->from_id) {
+        if (page->group_id != from) {
                 *(page->group_id == to ? &move->already : &move->elsewhere) += page->bytes;
                 return 1;
         }
@@ -111,9 +110,18 @@ static int look(FakeModule *fake, struct chargehand_move *move, FakePage *page, 
         return 0;
 }
 
+/* Who is known by id only is looked for among the pages. */
+static int is_payer(const FakeModule *fake, const struct chargehand_move *move)
+{
+        for (size_t i = 0; i < fake->n; i++)
+                if (fake->pages[i].group_id == move->from_id && in_ranges(move, &fake->pages[i]))
+                        return 1;
+        return 0;
+}
+
 static int do_move(FakeModule *fake, struct chargehand_move *move)
 {
-        uint64_t to = id_of(move->to_fd), done = 0;
+        uint64_t to = id_of(move->to_fd), from = move->from_id ? move->from_id : id_of(move->from_fd), done = 0;
         size_t i;
 
         check_move(fake, move);
@@ -126,15 +134,17 @@ static int do_move(FakeModule *fake, struct chargehand_move *move)
         } else {
                 fake->n_dry++;
         }
-        if (to == move->from_id)
+        if (to == from)
                 return -EINVAL;
+        if (move->from_id && !is_payer(fake, move))
+                return -ENOENT;
         clear_out(move);
         for (i = 0; i < fake->n; i++) {
                 FakePage *page = &fake->pages[i];
 
                 if (page->address < move->resume || !in_ranges(move, page))
                         continue;
-                if (!look(fake, move, page, to, &done)) {
+                if (!look(fake, move, page, from, to, &done)) {
                         if (move->stop != CHARGEHAND_STOP_TIME)
                                 move->resume = page->address;
                         break;

@@ -30,6 +30,7 @@ typedef struct Stage {
         ch_plan *plan;
         ch_move *move;
         uint64_t from, other, to;
+        int by_id; /* groups are not to be opened */
 } Stage;
 
 static uint64_t id_of(ch_tree *tree, const char *path)
@@ -92,10 +93,21 @@ static void add(Stage *s, size_t n, uint64_t group_id, uint32_t kind, uint32_t f
         }
 }
 
+static int open_group(uint64_t id, void *userdata)
+{
+        return plan_open_memcg(userdata, id);
+}
+
 /* As plan_scan_charges() does for one address space. */
 static int scan(Stage *s, Charges *c, uint64_t dest_id)
 {
-        RetagScan scan = { .module = s->plan->module, .charges = c, .with_shared = s->plan->options.with_shared };
+        RetagScan scan = {
+                .module = s->plan->module,
+                .charges = c,
+                .open_group = s->by_id ? NULL : open_group,
+                .userdata = s->plan,
+                .with_shared = s->plan->options.with_shared,
+        };
         const ChargeMm mm = { .pid = getpid(), .dest_id = dest_id };
         _cleanup_(closep) int to_fd = plan_open_memcg(s->plan, dest_id);
         int r;
@@ -103,7 +115,7 @@ static int scan(Stage *s, Charges *c, uint64_t dest_id)
         c->backends = s->plan->options.backends;
         r = retag_scan(&scan, &mm, 1, to_fd, NULL);
         if (r >= 0)
-                r = retag_finish(&scan, NULL, NULL, NULL);
+                r = retag_finish(&scan, NULL);
         retag_scan_done(&scan);
         return r < 0 ? r : charges_choose(c, 100);
 }
@@ -184,6 +196,26 @@ static void test_kinds_that_it_lacks(void **state)
         plan(&s);
         assert_int_equal(s.plan->charges.movable_bytes, 2 * PAGE);
         assert_int_equal(staying(&s.plan->charges, CH_KIND_SWAP, CH_REASON_SWAPPED), 3 * PAGE);
+        stage_end(&s);
+}
+
+/* A group that was removed, or is outside of the tree: it has an id, and no directory. What has gone meanwhile is no error. */
+static void test_payers_without_a_directory(void **state)
+{
+        Stage s;
+
+        stage_start(&s, CH_POLICY_RESERVE);
+        s.by_id = 1;
+        add(&s, 3, UINT64_C(1) << 40, CHARGEHAND_KIND_ANON, 0);
+        add(&s, 2, s.from, CHARGEHAND_KIND_ANON, 0);
+        plan(&s);
+        assert_int_equal(s.plan->charges.movable_bytes, 5 * PAGE);
+        for (size_t i = 0; i < 2; i++)
+                s.pages[i].group_id = s.from;
+        s.pages[2].group_id = s.to;
+        assert_int_equal(move_charges(s.move, &s.move->charges, NULL), 0);
+        assert_int_equal(fake_module_sum(&s.fake, s.to), 5 * PAGE);
+        assert_false(s.move->charges.module_failed);
         stage_end(&s);
 }
 
@@ -335,7 +367,7 @@ static void test_refused_after_all(void **state)
         stage_start(&s, CH_POLICY_RESERVE);
         add(&s, 3, s.from, CHARGEHAND_KIND_ANON, 0);
         plan(&s);
-        s.fake.fail_move = ENOENT;
+        s.fake.fail_move = EROFS;
         assert_int_equal(move_charges(s.move, &s.move->charges, NULL), 0);
         assert_true(s.move->charges.module_failed);
         s.fake.fail_move = ENODEV;
@@ -390,6 +422,7 @@ int main(void)
                 cmocka_unit_test(test_plan_says_what_moves_and_what_stays),
                 cmocka_unit_test(test_shared_when_asked),
                 cmocka_unit_test(test_kinds_that_it_lacks),
+                cmocka_unit_test(test_payers_without_a_directory),
                 cmocka_unit_test(test_moves_in_slices),
                 cmocka_unit_test(test_busy_pages_are_tried_again),
                 cmocka_unit_test(test_no_room),

@@ -84,7 +84,7 @@ for mode in huge locked; do
         assert_in "$(cat error)" NoRoom
         run_move 0 --policy stay /g/a "$PID"
         run_move 1 --policy partial /g/a "$PID"
-        assert_in "$(cat error)" NoRoom
+        assert_in "$(result error)" NoRoom
         assert_ge "$(cat "$CG/g/a/memory.current")" $((13 * MIB)) "what fits is there"
         assert_eq "$(cg_key /g/a memory.events oom_kill)" 0
         cg_write /g/a memory.max max

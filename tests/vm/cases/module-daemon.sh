@@ -57,8 +57,8 @@ soon stat_ge /g/a anon $((16 * MIB))
 
 # read-only: it maps, and says why it does not move
 module_unload
-module_load mode=read-only
-status_is read-only
+module_load read_only=1
+status_is "read-only: asked for by the parameter read_only=1"
 chargectl plan "$PID" /g/a
 chargectl map "$PID"
 check_writer
