@@ -232,7 +232,9 @@ static void run_selftest(void)
 
 	selftest_due = r > 0;
 	if (r > 0)
-		pr_info("the self-test is put off until the first move: %s\n", why);
+		pr_info("the self-test is put off until the next move: %s\n", why);
+	else if (r == 0)
+		pr_info("the self-test passed\n");
 	if (r >= 0)
 		return;
 	scnprintf(text, sizeof(text), "the self-test failed: %s", why);
