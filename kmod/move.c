@@ -149,6 +149,11 @@ static int run(struct move *move)
 	bool all = move->arg.flags & CHARGEHAND_MOVE_ALL;
 	int r = chargehand_job_run(there);
 
+	/* Short of memory half-way: what was done is told, the caller may go on from there. */
+	if (r == -ENOMEM && there->chunks && !all) {
+		there->stop = CHARGEHAND_STOP_TIME;
+		r = 0;
+	}
 	if (!r && all && there->stop == CHARGEHAND_STOP_DONE && has_rest(&there->batch))
 		there->stop = CHARGEHAND_STOP_REST;
 	if (!there->batch.retag || !back->batch.retag)

@@ -145,7 +145,7 @@ struct chargehand_move {
 
 	__u32 stop;		/* [out] CHARGEHAND_STOP_* */
 	__u32 chunks;		/* [out] */
-	__u64 moved[CHARGEHAND_KINDS]; /* [out] bytes now charged to `to` that were charged to `from` */
+	__u64 moved[CHARGEHAND_KINDS]; /* [out] bytes that went from `from` to `to`; `returned` of them went back */
 	__u64 left[CHARGEHAND_LEFTS];  /* [out] bytes seen that are charged to `from` still, by reason */
 	__u64 already;		/* [out] bytes seen that were charged to `to` before */
 	__u64 elsewhere;	/* [out] bytes seen that are charged to other groups */
