@@ -20,6 +20,7 @@ usage: ./dev kmod [KERNEL…|all] [options]
   --out DIR         put chargehand.ko there instead of build/kmod/KERNEL
   --sparse          with sparse's checks as well (C=2)
   --clean           from scratch
+  --deb             the package chargehand-dkms instead → build/kmod; --deb --test tries it with Debian's dkms
 KBUILD_MODPOST_WARN=1 in the environment lets a module through that lacks symbols; MAKEFLAGS of yours are kept.
 USAGE
 }
@@ -173,6 +174,10 @@ build() {
 # --- main -----------------------------------------------------------------------------------------
 
 VERSION=$(sed -n "s/^ *version: '\(.*\)',/\1/p" "$TOP/meson.build")
+if [ "${1:-}" = --deb ]; then
+        shift
+        exec "$TOP/tools/dkms.sh" "$@"
+fi
 KERNELS=() KDIR='' OUT='' SPARSE='' CLEAN=''
 while [ $# -gt 0 ]; do
         case $1 in

@@ -6,7 +6,7 @@ set -eu
 
 DEFAULT="check unit bus cli model asan tsan kmod harness vm"
 ALL="$DEFAULT lint fuzz"
-EXTRA="coverage ledger-long"
+EXTRA="coverage ledger-long dkms"
 VM_KERNELS=${CHARGEHAND_TEST_KERNELS:-6.1 7.2}
 
 # Includes, sizes, licences: each script is one test.
@@ -128,6 +128,7 @@ suite_of() {
         ledger-long) suite_ledger_long ;;
         model) "$TOP/tools/setup.sh" model && "$TOP/tools/model.sh" ;;
         harness) "$TOP/tools/setup.sh" build vm && "$TOP/tools/vm-selftest.sh" ;;
+        dkms) "$TOP/tools/setup.sh" kmod && "$TOP/tools/dkms.sh" --test ;;
         kmod) "$TOP/tools/setup.sh" kmod && "$TOP/tools/kmod-check.sh" ;;
         vm) suite_vm ;;
         coverage) suite_coverage ;;
