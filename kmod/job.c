@@ -151,6 +151,10 @@ static int prepare_chunk(struct chargehand_job *job)
 	/* No more than there can be; memory.peak of the target sees it. */
 	if (!chargehand_memcg_is_root(job->from))
 		want = min(want, page_counter_read(&job->from->memory));
+	/* Who allocates in the target meanwhile is not to run into its limit because of a reserve. */
+	if (!job->room.forced)
+		want = min(want, max(job->room.reserved + chargehand_room_free(job->to) / 2,
+				     (unsigned long)HPAGE_PMD_NR));
 	batch->room = chargehand_room_reserve(&job->room, min(max(want, 1UL), batch->budget));
 	batch->no_room = !batch->room;
 	/* What is off the LRU cannot be reclaimed: a group that needs to is to find enough else. */
