@@ -10,7 +10,7 @@
 module_load
 # Small pages that may be made huge when asked for, and not before; and nobody else who makes or moves any.
 echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
-echo 0 >/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan
+echo 100000000 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 swapoff -a
 cg_create /bench/0
 cg_remove /bench/0
