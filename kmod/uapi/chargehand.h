@@ -76,7 +76,7 @@ enum {
 					 * later passes: another call may move it */
 	CHARGEHAND_LEFT_SWAP = 4,	/* swap record of a kernel where it cannot be moved, or swap limit */
 	CHARGEHAND_LEFT_KSM = 5,	/* merged by KSM: belongs to nobody */
-	CHARGEHAND_LEFT_LARGE = 6,	/* a large page that is not mapped wholly by one page table of this mm */
+	CHARGEHAND_LEFT_LARGE = 6,	/* a large page with mappings outside of the one page table that was looked at */
 	CHARGEHAND_LEFT_DIRTY = 7,	/* page cache with changes that are not written yet */
 	CHARGEHAND_LEFT_NO_ROOM = 8,	/* the target or an ancestor is at its limit */
 	CHARGEHAND_LEFT_OTHER = 9,	/* device memory, hugetlb, poisoned pages */
@@ -129,7 +129,7 @@ struct chargehand_move {
 	__u32 size;		/* sizeof(struct chargehand_move) */
 	__u32 flags;		/* CHARGEHAND_MOVE_* */
 	__s32 pidfd;		/* whose address space: a pidfd of any of its processes; CHARGEHAND_SELF */
-	__s32 from_fd;		/* cgroup directory; -1: see from_id */
+	__s32 from_fd;		/* cgroup directory; -1 (no other negative): see from_id */
 	__s32 to_fd;		/* cgroup directory */
 	__u32 kinds;		/* CHARGEHAND_KIND_BIT() of CHARGEHAND_MOVE_KINDS, at least one */
 	__u64 from_id;		/* if from_fd is -1: id of the group, which may have been removed already; if no
@@ -138,13 +138,16 @@ struct chargehand_move {
 	__u32 n_ranges;		/* 0 … 4096; 0 if and only if ranges is 0 */
 	__u32 chunk_pages;	/* page table entries in one chunk, 512 … 16384; 0: 4096. A huge page counts 1
 				 * here; a chunk spans at most 1 GiB of addresses */
-	__u64 max_bytes;	/* stop after this much was moved, to a page (or a huge page less); 0: no limit */
+	__u64 max_bytes;	/* stop after this much was moved, to a page (or a huge page less); 0: no limit, else at
+				 * least a page */
 	__u64 max_nsec;		/* stop after this time, seen between chunks: there is at least one; 0: no limit */
 	__u64 resume;		/* [in/out] address to begin at, 0: the beginning; where it ended. The next call
 				 * with it goes on there */
 
 	__u32 stop;		/* [out] CHARGEHAND_STOP_* */
 	__u32 chunks;		/* [out] */
+	/* What is charged of a large page is all of it, though only a part may be mapped: `moved` counts the
+	 * whole, all others (and `moved` of a dry run) what is mapped. */
 	__u64 moved[CHARGEHAND_KINDS]; /* [out] bytes that went from `from` to `to`; `returned` of them went back */
 	__u64 left[CHARGEHAND_LEFTS];  /* [out] bytes seen that are charged to `from` still, by reason */
 	__u64 already;		/* [out] bytes seen that were charged to `to` before */
