@@ -76,7 +76,8 @@ enum {
 					 * later passes: another call may move it */
 	CHARGEHAND_LEFT_SWAP = 4,	/* swap record of a kernel where it cannot be moved, or swap limit */
 	CHARGEHAND_LEFT_KSM = 5,	/* merged by KSM: belongs to nobody */
-	CHARGEHAND_LEFT_LARGE = 6,	/* a large page with mappings outside of the one page table that was looked at */
+	CHARGEHAND_LEFT_LARGE = 6,	/* a large page that is also mapped outside of the one page
+					 * table that was looked at */
 	CHARGEHAND_LEFT_DIRTY = 7,	/* page cache with changes that are not written yet */
 	CHARGEHAND_LEFT_NO_ROOM = 8,	/* the target or an ancestor is at its limit */
 	CHARGEHAND_LEFT_OTHER = 9,	/* device memory, hugetlb, poisoned pages */
