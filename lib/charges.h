@@ -85,6 +85,7 @@ typedef struct ChargeRow {
 typedef struct ChargeMm {
         pid_t pid;
         uint64_t dest_id;  /* group that should pay */
+        uint64_t home_id;  /* group that should pay after a rollback; 0: not known */
         int foreign_owner; /* a process outside the set pays: nothing can be moved */
         int forbids_huge;  /* PR_SET_THP_DISABLE */
         uint32_t first_block, n_blocks;

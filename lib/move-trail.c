@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * For a rollback: who paid for which pages. Mostly that need not be kept: one group paid for all of an address space, and nothing of it
- * was charged to the target before; then everything there goes back to that group. Otherwise the pages are read before they are moved.
+ * For a rollback: who paid for which pages. Mostly that need not be kept: the group that the process comes from paid for all of an address
+ * space, and nothing of it was charged to the target before; then everything there goes back to that group. Otherwise the pages are read
+ * before they are moved.
  */
 
 #include "error.h"
@@ -61,12 +62,17 @@ static int read_trail(TrailWalk *walk, ch_error **err)
         return r;
 }
 
+int move_needs_trail(const Charges *c, const ChargeMm *mm)
+{
+        return mm->n_retags > 1 ||
+               (mm->n_retags == 1 && (mm->already_bytes > 0 || c->retags[mm->first_retag].group_id != mm->home_id));
+}
+
 int move_keep_trail(ch_move *m, const Charges *c, const ChargeMm *mm, ch_error **err)
 {
         TrailWalk walk = { .move = m, .mm = mm };
 
-        if (m->plan->options.policy != CH_POLICY_RESERVE || (mm->n_retags < 2 && mm->already_bytes == 0) ||
-            move_has_trail(m, mm->pid))
+        if (m->plan->options.policy != CH_POLICY_RESERVE || !move_needs_trail(c, mm) || move_has_trail(m, mm->pid))
                 return 0;
         return read_trail(&walk, err);
 }

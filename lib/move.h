@@ -98,6 +98,8 @@ uint64_t charges_left_bytes(const Charges *charges);
 int move_retag(ch_move *move, Charges *charges, ChargeMm *mm, uint64_t *done_bytes, ch_error **err);
 /* move-trail.c: remember who pays for what is about to be moved, where that matters for a rollback. */
 int move_keep_trail(ch_move *move, const Charges *charges, const ChargeMm *mm, ch_error **err);
+/* Would a rollback that gives all to the process's own group give it to the wrong one? Pure. */
+int move_needs_trail(const Charges *charges, const ChargeMm *mm);
 /* Of what move_keep_trail() kept: whether there is any for this process. */
 int move_has_trail(const ch_move *move, pid_t pid);
 

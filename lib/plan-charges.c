@@ -45,7 +45,7 @@ static const Source *source_of(const ch_plan *plan, pid_t pid)
         const ch_process *process = ch_procset_find(plan->set, pid);
         const Member *member;
 
-        if (!process)
+        if (!process || (size_t)(process - ch_procset_get(plan->set, 0)) >= plan->members.n)
                 return NULL;
         member = &plan->members.items[process - ch_procset_get(plan->set, 0)];
         return member->source == SOURCE_NONE ? NULL : &plan->members.sources[member->source];
@@ -53,12 +53,13 @@ static const Source *source_of(const ch_plan *plan, pid_t pid)
 
 static void describe_mm(ch_plan *plan, const ch_mm *mm, int back, ChargeMm *ret)
 {
-        const Source *source =
-                back ? source_of(plan, mm->owner_inside ? mm->owner : mm->pid) : NULL;
+        const Source *source = source_of(plan, mm->owner_inside ? mm->owner : mm->pid);
         uint64_t paying;
 
         *ret = (ChargeMm){ .pid = mm->pid, .dest_id = plan->target_memcg_id };
         if (source)
+                ret->home_id = source->memcg_id;
+        if (source && back)
                 ret->dest_id = source->memcg_id;
         if (mm->owner && !mm->owner_inside)
                 ret->foreign_owner =

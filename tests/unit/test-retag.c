@@ -108,7 +108,7 @@ static int scan(Stage *s, Charges *c, uint64_t dest_id)
                 .userdata = s->plan,
                 .with_shared = s->plan->options.with_shared,
         };
-        const ChargeMm mm = { .pid = getpid(), .dest_id = dest_id };
+        const ChargeMm mm = { .pid = getpid(), .dest_id = dest_id, .home_id = s->from };
         _cleanup_(closep) int to_fd = plan_open_memcg(s->plan, dest_id);
         int r;
 
@@ -334,6 +334,37 @@ static void test_cancel_and_back(void **state)
         stage_end(&s);
 }
 
+/* Whose pages need not be remembered: those that the process's own group alone paid for. */
+static void test_needs_trail(void **state)
+{
+        Stage s;
+
+        stage_start(&s, CH_POLICY_RESERVE);
+        plan(&s);
+        assert_false(move_needs_trail(&s.plan->charges, &s.plan->charges.mms[0]));
+        stage_end(&s);
+
+        stage_start(&s, CH_POLICY_RESERVE);
+        add(&s, 3, s.from, CHARGEHAND_KIND_ANON, 0);
+        plan(&s);
+        assert_false(move_needs_trail(&s.plan->charges, &s.plan->charges.mms[0]));
+        stage_end(&s);
+
+        /* it had been moved without its memory before */
+        stage_start(&s, CH_POLICY_RESERVE);
+        add(&s, 3, s.other, CHARGEHAND_KIND_ANON, 0);
+        plan(&s);
+        assert_true(move_needs_trail(&s.plan->charges, &s.plan->charges.mms[0]));
+        stage_end(&s);
+
+        stage_start(&s, CH_POLICY_RESERVE);
+        add(&s, 3, s.from, CHARGEHAND_KIND_ANON, 0);
+        add(&s, 1, s.to, CHARGEHAND_KIND_ANON, 0);
+        plan(&s);
+        assert_true(move_needs_trail(&s.plan->charges, &s.plan->charges.mms[0]));
+        stage_end(&s);
+}
+
 /* Two payers, and a page that the target paid for before: each gets back what was its own. */
 static void test_back_to_each_payer(void **state)
 {
@@ -428,6 +459,7 @@ int main(void)
                 cmocka_unit_test(test_no_room),
                 cmocka_unit_test(test_memory_high_is_kept),
                 cmocka_unit_test(test_cancel_and_back),
+                cmocka_unit_test(test_needs_trail),
                 cmocka_unit_test(test_back_to_each_payer),
                 cmocka_unit_test(test_refused_after_all),
                 cmocka_unit_test(test_who_maps_a_page),
