@@ -28,7 +28,7 @@ struct later {
 struct look {
 	struct chargehand_rows rows;
 	struct chargehand_session *session; /* NULL: each mapping counts */
-	struct later *later;		    /* CHUNK_ENTRIES */
+	struct later *later;		    /* CHUNK_ENTRIES, the session's */
 	u32 n_later;
 	u32 entries;			    /* of this chunk */
 	unsigned long resume;		    /* where this chunk ended */
@@ -38,11 +38,56 @@ struct look {
 		struct mem_cgroup *memcg;
 		struct chargehand_map_row *row;
 	} last[CHARGEHAND_KINDS];
+	/* Most pages are small, anonymous, mapped here alone, and charged as the one before: so many were met
+	 * since that one, and are on nobody's account yet. */
+	unsigned long alike_tag; /* memcg_data; 0: none was met */
+	struct chargehand_map_row *alike_row;
+	u32 n_alike;
 };
 
 static void forget_last(struct look *look)
 {
 	memset(look->last, 0, sizeof(look->last));
+	look->alike_tag = 0;
+	look->n_alike = 0;
+}
+
+static bool is_plain(struct folio *folio)
+{
+	return !folio_test_large(folio) && folio_test_anon(folio) && !folio_test_ksm(folio) &&
+	       !folio_is_zone_device(folio) && atomic_read(&folio->_mapcount) == 0;
+}
+
+/* Every entry comes here first, so this calls nothing. A special one may have no page. */
+static bool is_alike(const struct look *look, pte_t pte)
+{
+	struct folio *folio;
+
+	if (!look->alike_tag || !pte_present(pte) || pte_special(pte))
+		return false;
+	folio = page_folio(pfn_to_page(pte_pfn(pte)));
+	return READ_ONCE(folio->memcg_data) == look->alike_tag && is_plain(folio);
+}
+
+/* From now on others may be like this one, which was counted. */
+static void remember_alike(struct look *look, struct folio *folio, struct chargehand_map_row *row)
+{
+	if (!is_plain(folio))
+		return;
+	look->alike_tag = READ_ONCE(folio->memcg_data);
+	look->alike_row = row;
+}
+
+static void count_alike(struct look *look)
+{
+	u64 bytes = (u64)look->n_alike << PAGE_SHIFT;
+
+	if (!bytes)
+		return;
+	look->alike_row->bytes += bytes;
+	look->alike_row->bytes_mapped += bytes;
+	look->resident += bytes;
+	look->n_alike = 0;
 }
 
 static void count(struct look *look, struct chargehand_map_row *row, unsigned long first, u32 n, u64 bytes,
@@ -89,6 +134,8 @@ static void count_page(struct look *look, struct page *page, unsigned long pfn, 
 		look->last[kind].row = chargehand_rows_get(&look->rows, id, kind, flags);
 	}
 	count(look, look->last[kind].row, pfn, bytes >> PAGE_SHIFT, bytes, shared);
+	if (kind == CHARGEHAND_KIND_ANON)
+		remember_alike(look, folio, look->last[kind].row);
 }
 
 static void count_swap(struct look *look, swp_entry_t entry)
@@ -189,9 +236,14 @@ static int look_at_pmd(pmd_t *pmd, unsigned long addr, unsigned long end, struct
 	for (pte = start; addr < end; pte++, addr += PAGE_SIZE) {
 		pte_t value = ptep_get(pte);
 
-		if (!pte_none(value))
+		if (is_alike(look, value)) {
+			look->n_alike++;
+		} else if (!pte_none(value)) {
+			count_alike(look);
 			count_entry(look, walk->vma, addr, value);
+		}
 	}
+	count_alike(look);
 	rcu_read_unlock();
 	pte_unmap_unlock(start, ptl);
 	return 0;
@@ -340,22 +392,24 @@ static long map_unique(struct look *look, struct chargehand_session *session, st
 {
 	long ret;
 
-	look->session = session;
-	look->later = kvmalloc_array(CHUNK_ENTRIES, sizeof(*look->later), GFP_KERNEL_ACCOUNT);
-	if (!look->later)
-		return -ENOMEM;
-	if (mutex_lock_interruptible(&session->lock)) {
-		ret = -EINTR;
+	if (mutex_lock_interruptible(&session->lock))
+		return -EINTR;
+	/* kept for the next call: a job may have thousands of processes */
+	if (!session->scratch)
+		session->scratch = kvmalloc_array(CHUNK_ENTRIES, sizeof(*look->later), GFP_KERNEL_ACCOUNT);
+	if (!session->scratch) {
+		ret = -ENOMEM;
 		goto out;
 	}
+	look->session = session;
+	look->later = session->scratch;
 	if (!(map->flags & CHARGEHAND_MAP_CONTINUE))
 		chargehand_session_forget(session);
 	ret = map_with(look, map, arg);
 	/* a call that failed told nothing: the pages it saw are still to be counted */
 	chargehand_session_settle(session, ret == 0);
-	mutex_unlock(&session->lock);
 out:
-	kvfree(look->later);
+	mutex_unlock(&session->lock);
 	return ret;
 }
 

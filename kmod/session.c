@@ -51,6 +51,7 @@ void chargehand_session_free(struct chargehand_session *session)
 		return;
 	chargehand_session_forget(session);
 	mutex_destroy(&session->lock);
+	kvfree(session->scratch);
 	kfree(session);
 }
 

@@ -13,6 +13,7 @@ struct chargehand_session {
 	struct mutex lock; /* one MAP with UNIQUE at a time */
 	struct xarray pages; /* by page frame number */
 	struct xarray slots; /* by swp_entry_t */
+	void *scratch; /* map.c's */
 };
 
 /* Begin anew. */
