@@ -32,8 +32,8 @@ if [ "${1:-}" != --no-checks ]; then
         for script in tools/check-*; do step "${script#tools/}" "$script"; done
 fi
 
-mapfile -t scripts < <(find dev .ci tools tests -type f ! -name '*.py' ! -name '*.md' \
-        \( -name '*.sh' -o -name dev -o -path '*.ci/run' -o -name 'check-*' \))
+mapfile -t scripts < <(find dev .ci tools tests kmod/dkms -type f ! -name '*.py' ! -name '*.md' \
+        \( -name '*.sh' -o -name dev -o -path '*.ci/run' -o -name 'check-*' -o -path 'kmod/dkms/p*' \))
 if have shellcheck; then
         # 1091: sourced files are found at run time; 2034, 2154: variables of lib.sh and of the runner.
         step shellcheck shellcheck -S warning -s bash -e SC1091,SC2034,SC2154 "${scripts[@]}"
