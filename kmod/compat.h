@@ -129,6 +129,7 @@
 	X(LOOK, cgroup_subsys_state, refcnt)                                                       \
 	X(LOOK, cgroup_subsys_state, parent)                                                       \
 	X(LOOK, cgroup, kn)                                                                        \
+	X(LOOK, kernfs_node, id)                                                                   \
 	X(MOVE, mem_cgroup, memory)                                                                \
 	X(MOVE, page_counter, usage)                                                               \
 	X(MOVE, page_counter, max)                                                                 \
@@ -144,6 +145,10 @@
 	X(LOOK, mm_struct, mmap_lock)                                                              \
 	X(LOOK, mm_struct, owner)                                                                  \
 	X(LOOK, mm_struct, mm_users)                                                               \
+	X(LOOK, task_struct, mm)                                                                   \
+	X(LOOK, vm_area_struct, vm_start)                                                          \
+	X(LOOK, vm_area_struct, vm_flags)                                                          \
+	X(LOOK, vm_area_struct, vm_mm)                                                             \
 	X(MOVE, address_space, i_pages)                                                            \
 	X(LOOK, mm_walk_ops, pmd_entry)                                                            \
 	X(LOOK, mm_walk_ops, hugetlb_entry)                                                        \
@@ -199,6 +204,7 @@
 	X(MOVE, node_stat_item, NR_FILE_PMDMAPPED)                                                 \
 	X(MOVE, node_stat_item, NR_ANON_THPS)                                                      \
 	X(MOVE, node_stat_item, NR_SWAPCACHE)                                                      \
+	X(LOOK, page_walk_action, ACTION_CONTINUE)                                                 \
 	X(LOOK, pageflags, PG_locked)                                                              \
 	X(LOOK, pageflags, PG_lru)                                                                 \
 	X(LOOK, pageflags, PG_head)                                                                \
