@@ -9,6 +9,10 @@
 #include "move.h"
 #include "util.h"
 
+enum {
+        ROOT_ID = 1, /* of the hierarchy's root, fs/kernfs/dir.c */
+};
+
 typedef struct TrailWalk {
         ch_move *move;
         const ChargeMm *mm;
@@ -62,10 +66,18 @@ static int read_trail(TrailWalk *walk, ch_error **err)
         return r;
 }
 
+/* Nothing can be given back to the root, which has no account: what it paid for goes to the process's own group anyhow. */
 int move_needs_trail(const Charges *c, const ChargeMm *mm)
 {
-        return mm->n_retags > 1 ||
-               (mm->n_retags == 1 && (mm->already_bytes > 0 || c->retags[mm->first_retag].group_id != mm->home_id));
+        unsigned n_payers = 0, n_others = 0;
+
+        for (uint32_t i = 0; i < mm->n_retags; i++) {
+                uint64_t id = c->retags[mm->first_retag + i].group_id;
+
+                n_payers += id != ROOT_ID;
+                n_others += id != ROOT_ID && id != mm->home_id;
+        }
+        return mm->n_retags && (mm->already_bytes > 0 || n_payers > 1 || n_others);
 }
 
 int move_keep_trail(ch_move *m, const Charges *c, const ChargeMm *mm, ch_error **err)

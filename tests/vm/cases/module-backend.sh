@@ -41,10 +41,6 @@ EOF
         wait_for 60 grep -q ready "$READY"
 }
 
-ready_times() {
-        [ "$(grep -c ready "$READY")" -ge "$1" ]
-}
-
 note "without the module"
 start_writer /g/a disabled 32
 run_move 0 --plan /g/b "$PID"
@@ -68,31 +64,29 @@ soon stat_ge /g/b anon $((32 * MIB))
 soon nothing_left /g/a
 check_writer
 
-note "back, huge and locked pages, and a target that is too small"
+note "back, huge pages, and a target that is too small"
 run_move 0 /g/a "$PID"
 soon nothing_left /g/b
 stop_writer
-for mode in huge locked; do
-        start_writer /g/a $mode 32
-        thp=$(cg_key /g/a memory.stat anon_thp)
-        run_move 0 /g/b "$PID"
-        soon nothing_left /g/a
-        soon stat_ge /g/b anon_thp "$thp"
-        check_writer
-        cg_write /g/a memory.max $((16 * MIB))
-        run_move 3 /g/a "$PID"
-        assert_in "$(cat error)" NoRoom
-        run_move 0 --policy stay /g/a "$PID"
-        run_move 1 --policy partial /g/a "$PID"
-        assert_in "$(result error)" NoRoom
-        assert_ge "$(cat "$CG/g/a/memory.current")" $((13 * MIB)) "what fits is there"
-        assert_eq "$(cg_key /g/a memory.events oom_kill)" 0
-        cg_write /g/a memory.max max
-        run_move 0 --policy lazy /g/a "$PID"
-        soon nothing_left /g/b
-        check_writer
-        stop_writer
-done
+start_writer /g/a huge 32
+thp=$(cg_key /g/a memory.stat anon_thp)
+run_move 0 /g/b "$PID"
+soon nothing_left /g/a
+soon stat_ge /g/b anon_thp "$thp"
+check_writer
+cg_write /g/a memory.max $((16 * MIB))
+run_move 3 /g/a "$PID"
+assert_in "$(cat error)" NoRoom
+run_move 0 --policy stay /g/a "$PID"
+run_move 1 --policy partial /g/a "$PID"
+assert_in "$(result error)" NoRoom
+assert_ge "$(cat "$CG/g/a/memory.current")" $((13 * MIB)) "what fits is there"
+assert_eq "$(cg_key /g/a memory.events oom_kill)" 0
+cg_write /g/a memory.max max
+run_move 0 --policy lazy /g/a "$PID"
+soon nothing_left /g/b
+check_writer
+stop_writer
 
 note "small mappings of an ordinary program"
 python_in /g/a 'areas = [mmap.mmap(-1, 5 * 4096, flags=mmap.MAP_PRIVATE) for i in range(500)]
@@ -141,54 +135,5 @@ soon nothing_left /g/a
 pkill -P "$PID"
 stop_writer
 
-note "shared memory follows no process, unless asked"
-python_in /g/a 'a = mmap.mmap(-1, 8 * MIB)
-for i in range(0, len(a), 4096): a[i] = 1
-ready()'
-run_move 0 /g/b "$PID"
-assert_ge "$(staying "shared memory")" $((8 * MIB)) "shared memory"
-run_move 0 /g/a "$PID"
-run_move 0 --with-shared /g/b "$PID"
-assert_ge "$(backend module shmem)" $((8 * MIB)) "shared memory, asked for"
-soon stat_ge /g/b shmem $((8 * MIB))
-stop_writer
-
-note "two payers: a cancelled move gives each its own back"
-python_in /g/c 'a = mmap.mmap(-1, 24 * MIB, flags=mmap.MAP_PRIVATE)
-for i in range(0, len(a), 4096): a[i] = 1
-ready(); wait()
-b = mmap.mmap(-1, 24 * MIB, flags=mmap.MAP_PRIVATE)
-for i in range(0, len(b), 4096): b[i] = 1
-ready()'
-run_move 0 --policy stay /g/a "$PID"
-kill -USR1 "$PID"
-wait_for 60 ready_times 2
-soon stat_ge /g/c anon $((24 * MIB))
-run_move 4 --cancel-at 70 /g/b "$PID"
-cat result
-assert_eq "$(result state)" "rolled back"
-assert_eq "$(cg_of "$PID")" /g/a
-assert_eq "$(result returned_bytes)" "$(result moved_bytes)"
-soon nothing_left /g/b
-soon stat_ge /g/c anon $((24 * MIB))
-soon stat_ge /g/a anon $((24 * MIB))
-stop_writer
-
-note "the mover dies in the middle"
-start_writer /g/a small 48
-for step in verify charges+; do
-        rm -f journal
-        run_move 137 --journal "$PWD/journal" --die-at "$step" /g/b "$PID"
-        run_move 0 --recover "$PWD/journal"
-        if [ $step = verify ]; then
-                assert_eq "$(result state)" "rolled back"
-                soon nothing_left /g/b
-        else
-                assert_eq "$(result state)" finished
-                soon nothing_left /g/a
-        fi
-done
-check_writer
-stop_writer
 module_unload
 module_clean
