@@ -168,6 +168,25 @@ static int run(struct move *move)
 	return r;
 }
 
+/* What is charged to `to` now: a page may have come back as another kind than it went. */
+static void count_net(u64 moved[CHARGEHAND_KINDS], const struct chargehand_batch *there,
+		      const struct chargehand_batch *back)
+{
+	u64 rest = 0, n;
+	int i;
+
+	for (i = 0; i < CHARGEHAND_KINDS; i++) {
+		n = min(there->moved_bytes[i], back->moved_bytes[i]);
+		moved[i] = there->moved_bytes[i] - n;
+		rest += back->moved_bytes[i] - n;
+	}
+	for (i = 0; i < CHARGEHAND_KINDS; i++) {
+		n = min(moved[i], rest);
+		moved[i] -= n;
+		rest -= n;
+	}
+}
+
 static void report(struct move *move)
 {
 	const struct chargehand_job *there = &move->there, *back = &move->back;
@@ -179,7 +198,7 @@ static void report(struct move *move)
 	arg->already = there->batch.already_bytes;
 	arg->elsewhere = there->batch.elsewhere_bytes;
 	arg->returned = chargehand_job_moved(back);
-	memcpy(arg->moved, there->batch.moved_bytes, sizeof(arg->moved));
+	count_net(arg->moved, &there->batch, &back->batch);
 	memcpy(arg->left, there->batch.left_bytes, sizeof(arg->left));
 	arg->lock_max_nsec = max(there->batch.lock_max_nsec, back->batch.lock_max_nsec);
 	arg->lock_total_nsec = there->batch.lock_total_nsec + back->batch.lock_total_nsec;

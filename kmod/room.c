@@ -73,7 +73,7 @@ static unsigned long try_reserve(struct chargehand_room *room, unsigned long wan
 		free = free_below(&room->to->memory, room->common);
 		if (is_at_or_above(full, room->common)) {
 			/* What comes here leaves there: no more in the end than is there now. */
-			want = min3(want, free, (unsigned long)FORCED_PAGES);
+			want = min3(want, free, FORCED_PAGES - min(room->reserved, (unsigned long)FORCED_PAGES));
 			if (!want)
 				return 0;
 			chargehand_call(page_counter_charge)(&room->to->memory, want);

@@ -95,7 +95,10 @@ static int memcg_of_cgroup(struct cgroup *cgroup, struct mem_cgroup **memcg)
 
 	/* the one in effect: an ancestor's, if the group has none of its own */
 	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
-	ret = css->cgroup == cgroup ? 0 : -ENOENT;
+	if (css->cgroup == cgroup)
+		ret = 0;
+	else /* a group on its way out loses its own first */
+		ret = cgroup->self.flags & CSS_ONLINE ? -ENOENT : -ENODEV;
 	cgroup_put(cgroup);
 	if (ret < 0) {
 		css_put(css);
