@@ -10,6 +10,8 @@
  *         process_madvise(), once, after the process itself was moved (huge pages are split before it, by MADV_COLD)
  *  map    MAP, each page once, against bare reads of pagemap and kpagecgroup
  *  lock   how long mmap_lock is held in one go, and how much of that is waiting for RCU
+ *
+ * The CPU's caches are filled with something else before each: a small process moved to and fro would be in them whole.
  */
 
 #include <fcntl.h>
@@ -35,7 +37,8 @@
 #define MIB (UINT64_C(1) << 20)
 #define HUGE_BYTES (2 * MIB)
 
-enum { REPEAT_MAX = 33, IOV_STEP = 512 };
+enum { REPEAT_MAX = 33, IOV_STEP = 512, CACHE_LINE = 64 };
+#define CHILL_BYTES (64 * MIB)
 
 typedef struct Case {
         const char *pages;
@@ -152,6 +155,20 @@ static void end_subject(Subject *subject)
 
 /* ---- what is measured ---- */
 
+/* Work on other memory, so that what is measured does not find its own in the caches. */
+static void chill(void)
+{
+        static volatile char *other;
+
+        if (!other)
+                other = mmap(NULL, CHILL_BYTES, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        if (other == MAP_FAILED)
+                die("mmap");
+        for (uint64_t at = 0; at < CHILL_BYTES; at += CACHE_LINE)
+                other[at]++;
+}
+
 static void move_once(const Bench *b, const Subject *subject, unsigned to, uint32_t chunk, Moves *moves)
 {
         struct chargehand_range range = { .start = subject->start, .end = subject->end };
@@ -166,8 +183,10 @@ static void move_once(const Bench *b, const Subject *subject, unsigned to, uint3
                 .n_ranges = 1,
                 .chunk_pages = chunk,
         };
-        uint64_t begin = now_usec(), bytes;
+        uint64_t begin, bytes;
 
+        chill();
+        begin = now_usec();
         if (ioctl(b->device_fd, CHARGEHAND_IOC_MOVE, &move) < 0)
                 die("MOVE");
         moves->usec[moves->n++] = now_usec() - begin;
@@ -201,8 +220,10 @@ static uint64_t time_map(const Bench *b, const Subject *subject, uint32_t *ret_n
                 .ranges = (uintptr_t)&range,
                 .n_ranges = 1,
         };
-        uint64_t begin = now_usec();
+        uint64_t begin;
 
+        chill();
+        begin = now_usec();
         if (ioctl(b->device_fd, CHARGEHAND_IOC_MAP, &map) < 0)
                 die("MAP");
         *ret_n = map.n_rows;
@@ -297,6 +318,7 @@ static void run_case(Bench *b, const Case *c)
         for (size_t i = 0; i < b->repeat; i++) {
                 move_to_and_fro(b, &subject, 0, &moves);
                 map[i] = time_map(b, &subject, &n);
+                chill();
                 pagemap_usec[i] = pagemap_time(pagemap, subject.start, subject.end);
                 if (pagemap_usec[i] == 0)
                         die("reading pagemap and kpagecgroup");
