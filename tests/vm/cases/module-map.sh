@@ -1,6 +1,8 @@
 # The map that chargehand.ko makes in one walk of the page tables is the one that pagemap and kpagecgroup give, row by row,
 # for each kind of memory, each mapping or each page once; and it tells what those cannot: whose a swapped page is, KSM,
-# and pages of a group that was removed.
+# and pages of a group that was removed. In a guest of its own: pages of programs that a removed group of an earlier case
+# still pays for are the living ancestor's for kpagecgroup, the dying group's for the module.
+# boot: own
 # module: yes
 # timeout: 240
 # SPDX-License-Identifier: LGPL-2.1-or-later
