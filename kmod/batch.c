@@ -103,12 +103,72 @@ static int why_left(struct chargehand_batch *batch, struct folio *folio, const s
 	return batch->no_room ? CHARGEHAND_LEFT_NO_ROOM : -1;
 }
 
+/* True if it carries the new tag now, and is unlocked; else *reason. */
+static bool move_item(struct chargehand_batch *batch, struct chargehand_item *item, int *reason)
+{
+	struct folio *folio = item->folio;
+	int r = chargehand_retag_folio(batch->retag, item);
+
+	if (r < 0) {
+		*reason = -1 - r;
+		return false;
+	}
+	item->state = CHARGEHAND_ITEM_MOVED;
+	batch->moved_bytes[item->kind] += folio_size(folio);
+	batch->moved += folio_nr_pages(folio);
+	if (item->counted)
+		batch->counted += folio_nr_pages(folio);
+	if (!item->alone && (item->shared || !folio_test_anon(folio)))
+		batch->wait = true;
+	folio_unlock(folio);
+	return true;
+}
+
+static int note_item(struct chargehand_batch *batch, const struct chargehand_item *item)
+{
+	unsigned long bytes = folio_size(item->folio) - item->first * PAGE_SIZE;
+
+	return batch->note ? batch->note(batch->userdata, item->addr, item->addr + bytes) : 0;
+}
+
+/*
+ * Is all that refers to a folio the mappings here, the caches it is in, and us? Whoever takes a mapping away,
+ * or ends writeback, gives its reference back when the statistics are written, so nobody is still at it; and
+ * nobody else can map it but by its lock. No grace period is needed then.
+ */
+static bool is_alone(const struct chargehand_item *item)
+{
+	struct folio *folio = item->folio;
+	int expected = (item->mapped ? item->mapped : 1) + 1;
+
+	if (folio_test_swapcache(folio))
+		return false;
+	if (!folio_test_anon(folio))
+		expected += folio_nr_pages(folio) + folio_has_private(folio);
+	return folio_ref_count(folio) == expected;
+}
+
+/* A folio that has been locked and taken off the LRU. */
+static int add_item(struct chargehand_batch *batch, struct chargehand_item item)
+{
+	int reason;
+
+	batch->items[batch->n_items] = item;
+	batch->taken += folio_nr_pages(item.folio);
+	if (item.alone && move_item(batch, &batch->items[batch->n_items], &reason))
+		return note_item(batch, &batch->items[batch->n_items++]);
+	batch->items[batch->n_items++].alone = false;
+	batch->n_waiting++;
+	return 0;
+}
+
 static int take_folio(struct chargehand_batch *batch, const struct spot *spot)
 {
 	struct folio *folio = page_folio(spot->page);
 	u32 kind = chargehand_kind_of(folio, !spot->mapped);
 	bool shared = chargehand_page_shared(spot->page, !spot->mapped);
 	int stop = TAKE_GO_ON, reason;
+	struct chargehand_item item;
 
 	/* What follows after a gap in a folio that has been taken already. */
 	if (batch->n_items && batch->items[batch->n_items - 1].folio == folio)
@@ -142,7 +202,7 @@ static int take_folio(struct chargehand_batch *batch, const struct spot *spot)
 		folio_unlock(folio);
 		return left(batch, spot, CHARGEHAND_LEFT_BUSY);
 	}
-	batch->items[batch->n_items++] = (struct chargehand_item){
+	item = (struct chargehand_item){
 		.folio = folio,
 		.tag = folio->memcg_data,
 		.addr = spot->addr,
@@ -151,8 +211,8 @@ static int take_folio(struct chargehand_batch *batch, const struct spot *spot)
 		.kind = kind,
 		.shared = shared,
 	};
-	batch->taken += folio_nr_pages(folio);
-	return TAKE_GO_ON;
+	item.alone = is_alone(&item);
+	return add_item(batch, item);
 }
 
 static int take_swap(struct chargehand_batch *batch, swp_entry_t entry, unsigned long addr)
@@ -317,7 +377,7 @@ int chargehand_batch_take(struct chargehand_batch *batch, unsigned long start, u
 	int r;
 
 	mmap_assert_locked(batch->mm);
-	batch->n_items = batch->n_looked = batch->next_item = 0;
+	batch->n_items = batch->n_waiting = batch->n_looked = batch->next_item = 0;
 	batch->taken = batch->moved = batch->counted = 0;
 	batch->full = batch->wait = batch->spent = false;
 	batch->end = end;
@@ -354,30 +414,21 @@ static bool same_ptes(pte_t *ptep, const struct chargehand_item *item)
 
 static int commit_item(struct chargehand_batch *batch, struct chargehand_item *item, bool same)
 {
-	struct folio *folio = item->folio;
-	unsigned long bytes = folio_size(folio);
-	int r = same ? chargehand_retag_folio(batch->retag, item) : -1 - CHARGEHAND_LEFT_BUSY;
+	int reason = CHARGEHAND_LEFT_BUSY;
 
-	if (r < 0) {
-		item->state = CHARGEHAND_ITEM_KEPT;
-		batch->left_bytes[-1 - r] += bytes;
-		return 0;
-	}
-	item->state = CHARGEHAND_ITEM_MOVED;
-	batch->moved_bytes[item->kind] += bytes;
-	batch->moved += folio_nr_pages(folio);
-	if (item->counted)
-		batch->counted += folio_nr_pages(folio);
-	if (item->shared || !folio_test_anon(folio))
-		batch->wait = true;
-	folio_unlock(folio);
-	if (!batch->note)
-		return 0;
-	return batch->note(batch->userdata, item->addr, item->addr + bytes - item->first * PAGE_SIZE);
+	if (same && move_item(batch, item, &reason))
+		return note_item(batch, item);
+	item->state = CHARGEHAND_ITEM_KEPT;
+	batch->left_bytes[reason] += folio_size(item->folio);
+	return 0;
 }
 
+/* The next one below that address that still waits. */
 static struct chargehand_item *item_before(struct chargehand_batch *batch, unsigned long end)
 {
+	while (batch->next_item < batch->n_items &&
+	       batch->items[batch->next_item].state != CHARGEHAND_ITEM_TAKEN)
+		batch->next_item++;
 	if (batch->next_item == batch->n_items || batch->items[batch->next_item].addr >= end)
 		return NULL;
 	return &batch->items[batch->next_item++];
@@ -434,7 +485,7 @@ int chargehand_batch_commit(struct chargehand_batch *batch)
 	int r;
 
 	mmap_assert_locked(batch->mm);
-	if (!batch->n_items)
+	if (!batch->n_waiting)
 		return 0;
 	r = chargehand_call(walk_page_range)(batch->mm, batch->items[0].addr,
 					     PAGE_ALIGN(batch->items[last].addr + 1), &commit_ops, batch);

@@ -128,6 +128,7 @@ struct chargehand_item {
 	u8 kind;		/* CHARGEHAND_KIND_* */
 	u8 state;		/* enum chargehand_item_state */
 	bool shared;		/* others map it too, as it seemed */
+	bool alone;		/* no reference is anybody else's: it went at once */
 	bool counted;		/* of a moved one: the old account counted it (that of the root does not) */
 };
 
@@ -191,6 +192,7 @@ struct chargehand_batch {
 
 	/* of this chunk */
 	unsigned int n_items, n_looked;
+	unsigned int n_waiting; /* items that want a grace period and the second walk */
 	unsigned int next_item; /* of the second walk */
 	unsigned long taken;	/* pages of the items */
 	unsigned long moved, counted; /* pages that changed their account; of those, counted in the old one */

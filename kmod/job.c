@@ -81,7 +81,7 @@ static int chunk(struct chargehand_job *job, unsigned long start, unsigned long 
 		return -EINTR;
 	begun = ktime_get_ns();
 	r = chargehand_batch_take(batch, start, end);
-	if (r >= 0 && batch->n_items) {
+	if (r >= 0 && batch->n_waiting) {
 		waited = ktime_get_ns();
 		synchronize_rcu_expedited();
 		batch->grace_nsec += ktime_get_ns() - waited;
