@@ -52,7 +52,8 @@ static int resolve(struct move *move)
 		r = chargehand_memcg_get(move->arg.from_fd, &job->from);
 	else
 		r = chargehand_memcg_get_by_id(move->arg.from_id, &job->from);
-	if (r < 0 && (move->arg.from_fd >= 0 || r != -ENOENT))
+	/* By its id a group may be gone, or on its way out: then it is looked for among the pages. */
+	if (r < 0 && (move->arg.from_fd >= 0 || (r != -ENOENT && r != -ENODEV)))
 		return r;
 	if (job->from == job->to || move->arg.from_id == chargehand_memcg_id(job->to))
 		return -EINVAL;

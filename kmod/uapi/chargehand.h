@@ -149,7 +149,7 @@ struct chargehand_move {
 	__u32 chunks;		/* [out] */
 	/* What is charged of a large page is all of it, though only a part may be mapped: `moved` counts the
 	 * whole, all others (and `moved` of a dry run) what is mapped. */
-	__u64 moved[CHARGEHAND_KINDS]; /* [out] bytes that went from `from` to `to`; `returned` of them went back */
+	__u64 moved[CHARGEHAND_KINDS]; /* [out] bytes that went from `from` to `to`, and have not come back */
 	__u64 left[CHARGEHAND_LEFTS];  /* [out] bytes seen that are charged to `from` still, by reason */
 	__u64 already;		/* [out] bytes seen that were charged to `to` before */
 	__u64 elsewhere;	/* [out] bytes seen that are charged to other groups */
