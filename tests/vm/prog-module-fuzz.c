@@ -32,7 +32,7 @@ enum {
 
 typedef struct Fuzz {
         Stage stage;
-        int device, closed_fd, file_fd, root_fd, device_read_only;
+        int device, closed_fd, file_fd, root_fd;
         Holder holders[2];
         uint64_t random;
         char *arena;
@@ -72,12 +72,14 @@ static uint64_t random_pointer(Fuzz *fuzz)
         }
 }
 
+/* The root is a target only: what is charged to it is the text of this very program, and the groups are to be
+ * emptied at the end. */
 static int32_t random_fd(Fuzz *fuzz, int good)
 {
         const int32_t fds[] = { CHARGEHAND_SELF,      fuzz->holders[0].pidfd, fuzz->holders[1].pidfd,
                                 fuzz->stage.a.fd,     fuzz->stage.b.fd,       fuzz->stage.parent.fd,
                                 fuzz->stage.poke.fd,  fuzz->device,           fuzz->closed_fd,
-                                fuzz->file_fd,        fuzz->root_fd };
+                                fuzz->file_fd };
 
         if (below(fuzz, 8))
                 return good;
@@ -117,6 +119,8 @@ static void random_move(Fuzz *fuzz, struct chargehand_move *move)
                          random_fd(fuzz, forward ? a->fd : b->fd),
                          random_fd(fuzz, forward ? b->fd : a->fd),
                          (uint32_t)below(fuzz, CHARGEHAND_MOVE_KINDS + 1));
+        if (below(fuzz, 32) == 0)
+                move->to_fd = fuzz->root_fd;
         move->flags = (uint32_t)below(fuzz, CHARGEHAND_MOVE_FLAGS + 1);
         if (below(fuzz, 8) == 0) {
                 move->from_fd = -1;
@@ -291,8 +295,19 @@ static void report(uint64_t seed)
                                      (unsigned long long)n);
         }
         (void)printf("\n");
+        (void)fflush(stdout);
         if (moved == 0)
                 failed("nothing was ever moved");
+}
+
+/* A number that no flipped bit leads to. */
+static int open_root(void)
+{
+        int fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int far = fcntl(fd, F_DUPFD_CLOEXEC, 0x2f5);
+
+        (void)safe_close(fd);
+        return far;
 }
 
 int main(int argc, char **argv)
@@ -316,7 +331,7 @@ int main(int argc, char **argv)
                 die("no memory to move");
         fuzz.closed_fd = 900;
         fuzz.file_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-        fuzz.root_fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fuzz.root_fd = open_root();
         until = now_usec() + seconds * 1000000;
         (void)fflush(stdout);
         for (int i = 0; i < FUZZERS; i++)
