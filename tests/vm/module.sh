@@ -1,6 +1,11 @@
-# Verbs of the cases about the kernel module: `. "$TESTS/module.sh"` after lib.sh.
+# Verbs of the cases about the kernel module: `. "$TESTS/module.sh"` after lib.sh and move.sh.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=sh
+
+# It would collapse what the programs have laid out on purpose.
+KHUGEPAGED=/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
+trap 'echo always >"$THP"; echo 10000 >$KHUGEPAGED' EXIT
+echo 3600000 >$KHUGEPAGED
 
 # module_program SECONDS PROGRAM…: must end well within that time on an idle machine; tells where in the kernel it is if it does not.
 module_program() {

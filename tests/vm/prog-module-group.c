@@ -235,7 +235,7 @@ static _Noreturn void poke_main(const Group *group, int in, int out)
         /* A mapping that has never been touched is not looked at. */
         *(volatile char *)huge = 1;
         aligned = (char *)(((uintptr_t)huge + (uintptr_t)HUGE_BYTES) & ~((uintptr_t)HUGE_BYTES - 1));
-        (void)madvise(huge, 3 * HUGE_BYTES, MADV_HUGEPAGE);
+        (void)madvise(aligned, HUGE_BYTES, MADV_HUGEPAGE);
         while (read(in, &c, 1) == 1) {
                 poke(small, aligned);
                 if (write(out, &c, 1) != 1)
@@ -342,6 +342,16 @@ void expect_transfer(const char *what, const Picture from[2], const Picture to[2
                        (long long)change(to, COUNT_CURRENT), (long long)change(parent, COUNT_CURRENT));
         if (!streq(from[0].events, from[1].events) || !streq(to[0].events, to[1].events) ||
             !streq(parent[0].events, parent[1].events))
+                failed("%s: memory.events changed", what);
+}
+
+void expect_same(const char *what, const Picture picture[2])
+{
+        for (int i = 0; i < COUNT_CURRENT; i++)
+                if (change(picture, i) != 0)
+                        failed("%s: %s changed from %lld to %lld", what, count_names[i],
+                               (long long)picture[0].bytes[i], (long long)picture[1].bytes[i]);
+        if (!streq(picture[0].events, picture[1].events))
                 failed("%s: memory.events changed", what);
 }
 

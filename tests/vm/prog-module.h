@@ -130,6 +130,8 @@ void stage_picture(Stage *stage, const Group *group, Picture *ret);
 int64_t stock_bytes(void);
 /* Fails unless all counts are 0, with `what` in the message. */
 void expect_empty(Stage *stage, const Group *group, const char *what);
+/* Fails unless all is as it was. */
+void expect_same(const char *what, const Picture picture[2]);
 /* Fails unless what left `from` came to `to`, and nothing else changed. */
 void expect_transfer(const char *what, const Picture from[2], const Picture to[2],
                      const Picture parent[2]);

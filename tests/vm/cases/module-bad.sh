@@ -12,7 +12,7 @@ old=
 if mount -t cgroup -o none,name=chargehand-test none v1 2>/dev/null; then
         mkdir v1/group
         old=$PWD/v1/group
-        trap 'echo always >$THP; rmdir v1/group; umount v1' EXIT
+        trap 'echo always >$THP; echo 10000 >$KHUGEPAGED; rmdir v1/group; umount v1' EXIT
 else
         note "this kernel has no cgroup v1"
 fi

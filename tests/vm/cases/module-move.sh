@@ -19,9 +19,6 @@ mkswap /var/tmp/swap >/dev/null
 swapoff /dev/zram0
 swapon /var/tmp/swap
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled
-# it would put huge pages together that are mapped by small entries
-KHUGEPAGED=/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
-echo 3600000 >$KHUGEPAGED
 trap 'echo always >$THP; echo 10000 >$KHUGEPAGED; echo never >/sys/kernel/mm/transparent_hugepage/shmem_enabled; swapoff /var/tmp/swap; rm -f /var/tmp/swap' EXIT
 
 module_load
