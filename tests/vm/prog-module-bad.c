@@ -245,7 +245,7 @@ static void test_groups(const Bad *bad, const char *v1)
                         (void)printf("-- %s as source: %d\n", rows[i].what,
                                      device_move(bad->device, &move));
                 move = bad->good;
-                move.flags = rows[i].as_to <= 0 ? 0 : CHARGEHAND_MOVE_DRY;
+                move.flags = rows[i].as_to < 0 ? 0 : CHARGEHAND_MOVE_DRY;
                 move.to_fd = rows[i].fd;
                 if (rows[i].as_to <= 0)
                         expect(rows[i].what, device_move(bad->device, &move), rows[i].as_to);
