@@ -2,6 +2,7 @@
 #
 #     ./dev vm debug module-fuzz --env SECONDS_LONG=600 [--env SEED=…]
 # module: yes
+# suite: kmod
 # timeout: 900
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"

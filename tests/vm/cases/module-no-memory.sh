@@ -1,5 +1,6 @@
 # Without a memory controller there is nothing to account for: chargehand.ko does not load, and says so.
 # module: yes
+# suite: kmod
 # timeout: 60
 # append: cgroup_disable=memory
 # SPDX-License-Identifier: LGPL-2.1-or-later

@@ -5,6 +5,7 @@
 #
 # All of its private memory is on the target's account afterwards, by the module's map and by pagemap; exact when idle.
 # module: yes
+# suite: kmod
 # timeout: 300
 # mem: 3072
 # SPDX-License-Identifier: LGPL-2.1-or-later

@@ -5,6 +5,7 @@
 #
 # Twenty rounds; nothing is lost and the kernel has nothing to say.
 # module: yes
+# suite: kmod
 # timeout: 180
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"

@@ -1,6 +1,7 @@
 # The self-test of chargehand.ko judges the kernel, not the traffic: it passes, or waits, however busy the loader's group
 # and its parent are, and at whatever limit they stand; it leaves nothing behind, and no event.
 # module: yes
+# suite: kmod
 # timeout: 300
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"

@@ -4,6 +4,7 @@
 #
 # Data verified, all counts 0 at the end, no removed group left, the kernel has nothing to say.
 # module: yes
+# suite: kmod
 # timeout: 2400
 # SPDX-License-Identifier: LGPL-2.1-or-later
 . "$TESTS/lib.sh"
