@@ -38,19 +38,26 @@ static int try_group(const Disturb *d, const char *file, const char *text)
         return try_write(path, text);
 }
 
+static void high_max(const Stage *stage)
+{
+        group_set(&stage->a, "memory.high", "max");
+        group_set(&stage->b, "memory.high", "max");
+        group_set(&stage->parent, "memory.high", "max");
+}
+
 static int do_reclaim(const Disturb *d)
 {
         return try_group(d, "memory.reclaim", random_below(d->random, 2) ? "1M" : "6M");
 }
 
-static int do_high_low(const Disturb *d)
+/* For a moment: whoever allocates beyond it is put to sleep for long. */
+static int do_high(const Disturb *d)
 {
-        return try_group(d, "memory.high", "6M");
-}
+        int r = try_group(d, "memory.high", "8M");
 
-static int do_high_max(const Disturb *d)
-{
-        return try_group(d, "memory.high", "max");
+        (void)usleep((useconds_t)random_below(d->random, 20000));
+        high_max(d->stage);
+        return r;
 }
 
 static int do_compact(const Disturb *d)
@@ -133,8 +140,7 @@ static const struct {
         unsigned weight;
 } actions[] = {
         { "reclaim",     do_reclaim,     20 },
-        { "high low",    do_high_low,    3  },
-        { "high max",    do_high_max,    6  },
+        { "high",        do_high,        4  },
         { "compact",     do_compact,     3  },
         { "drop caches", do_drop_caches, 1  },
         { "thp",         do_thp,         4  },
@@ -170,10 +176,7 @@ void disturb(const Stage *stage, Shared *shared, uint64_t *random)
 
 void disturb_end(const Stage *stage)
 {
-        const Group *groups[] = { &stage->a, &stage->b, &stage->parent };
-
-        for (size_t i = 0; i < ELEMENTSOF(groups); i++)
-                group_set(groups[i], "memory.high", "max");
+        high_max(stage);
         (void)try_write(THP "enabled", "madvise");
         (void)try_write(THP "shmem_enabled", "never");
         (void)try_write(THP "hugepages-64kB/enabled", "never");

@@ -18,7 +18,7 @@
 enum {
         NOTHING = -1,
         NOISE_BYTES = 1 << 20, /* of the program and its libraries */
-        TRIPS = 10,
+        TRIPS = 5,
 };
 
 typedef struct Scenario {

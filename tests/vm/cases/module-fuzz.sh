@@ -11,6 +11,6 @@
 
 module_load
 # shellcheck disable=SC2086 # none or one
-module_program $((${SECONDS_LONG:-20} + 120)) prog-module-fuzz "${SECONDS_LONG:-20}" ${SEED:-}
+module_program $((${SECONDS_LONG:-15} + 120)) prog-module-fuzz "${SECONDS_LONG:-15}" ${SEED:-}
 module_unload
 module_clean

@@ -3,7 +3,7 @@
 #     rmmod in mid-move ▶ refused, it is in use
 #     SIGKILL of the caller in mid-move ▶ rmmod at once; each page is on one account or the other
 #
-# Twenty rounds; nothing is lost and the kernel has nothing to say.
+# Eight rounds, or as many as --env ROUNDS= says; nothing is lost and the kernel has nothing to say.
 # module: yes
 # suite: kmod
 # timeout: 180
@@ -11,7 +11,7 @@
 . "$TESTS/lib.sh"
 . "$TESTS/move.sh"
 
-ROUNDS=${ROUNDS:-20}
+ROUNDS=${ROUNDS:-8}
 
 sum_is() {
         assert_eq $(($(cg_key /g/a memory.stat anon) + $(cg_key /g/b memory.stat anon))) "$1" "anon of both groups"

@@ -10,7 +10,7 @@
 . "$TESTS/module.sh"
 
 module_load
-SECONDS_LONG=${SECONDS_LONG:-14}
+SECONDS_LONG=${SECONDS_LONG:-10}
 module_program $((SECONDS_LONG + 180)) prog-module-stress "$SECONDS_LONG" "${SEED:-}"
 module_program $((SECONDS_LONG + 180)) prog-module-stress $((SECONDS_LONG / 2)) "${SEED:-}" shared-huge
 module_unload

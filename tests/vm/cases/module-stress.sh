@@ -12,7 +12,7 @@
 . "$TESTS/module.sh"
 
 module_load
-SECONDS_LONG=${SECONDS_LONG:-24}
+SECONDS_LONG=${SECONDS_LONG:-20}
 module_program $((SECONDS_LONG + 180)) prog-module-stress "$SECONDS_LONG" "${SEED:-}"
 module_program $((SECONDS_LONG + 180)) prog-module-stress $((SECONDS_LONG / 2)) "${SEED:-}" shared-huge
 module_unload
