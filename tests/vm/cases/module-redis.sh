@@ -1,4 +1,4 @@
-# A real Redis of about 300 MB moves by the module while a client checks every answer; once as Debian has it (huge pages
+# A real Redis of about 280 MB moves by the module while a client checks every answer; once as Debian has it (huge pages
 # forbidden by Redis itself, which nothing but the module can move), once with huge pages:
 #
 #     /demo/a ─ redis-server, redis-load ─▶ /demo/b
@@ -13,7 +13,7 @@
 . "$TESTS/move.sh"
 
 MIB=1048576
-KEYS=${KEYS:-290000}
+KEYS=${KEYS:-240000}
 VALUE=900
 echo always >"$THP"
 
