@@ -10,6 +10,7 @@
  * nothing that could be moved wrongly: then the test runs before the first MOVE, which names two groups.
  */
 
+#include <linux/ktime.h>
 #include <linux/memcontrol.h>
 #include <linux/mman.h>
 #include <linux/slab.h>
@@ -19,7 +20,7 @@
 
 enum {
 	PAGES = 64, /* more than a CPU keeps in stock for a group, so that a lost round shows */
-	TRIES = 5,  /* reclaim, compaction and others may get in the way once */
+	TRIES = 8,  /* reclaim, compaction and others may get in the way */
 };
 
 enum {
@@ -216,44 +217,68 @@ static int there_and_back(const struct groups *groups, unsigned long addr, unsig
 	return pages_intact(addr, n) ? PASSED : FAILED;
 }
 
-static long usage(const struct mem_cgroup *memcg)
+/* ---- do the counters come back? ---- */
+
+struct usage {
+	long own, other;
+};
+
+static struct usage usage_of(const struct groups *groups)
 {
-	return atomic_long_read(&memcg->memory.usage);
+	return (struct usage){
+		/* The root's counter is the sum of all, and not what its own pages are charged to. */
+		.own = chargehand_memcg_is_root(groups->own) ? 0 : atomic_long_read(&groups->own->memory.usage),
+		.other = atomic_long_read(&groups->other->memory.usage),
+	};
 }
 
-static bool is_drift(long before, long after, unsigned int n)
+/* Which of the two went up (bits 0, 2) or down (1, 3) by more than half of what was moved. */
+static unsigned int drift_since(const struct groups *groups, const struct usage *before, unsigned int n)
 {
-	return abs(after - before) >= n / 2;
+	struct usage now = usage_of(groups);
+	long own = now.own - before->own, other = now.other - before->other, much = n / 2;
+
+	return (own >= much) | (own <= -much) << 1 | (other >= much) << 2 | (other <= -much) << 3;
+}
+
+/* The drift when nothing is moved, in the same time and with the same walks. */
+static unsigned int drift_at_rest(const struct groups *groups, unsigned long addr, unsigned int n, u64 nsec)
+{
+	struct usage before = usage_of(groups);
+	u64 begun = ktime_get_ns();
+
+	do {
+		(void)shift(groups->other, groups->own, addr, addr + n * PAGE_SIZE);
+	} while (ktime_get_ns() - begun < nsec);
+	return drift_since(groups, &before, n);
 }
 
 /*
- * Do the counters come back to where they were? Others charge and free in the same groups meanwhile: a round
- * that loses pages does so every time, so one quiet round is proof. If there is none, look whether it is
- * quieter when nothing is moved.
+ * Others charge and free in the same groups meanwhile. A round that loses pages does so every time and always to
+ * the same side: so one quiet round is proof that none are lost, and it takes all rounds to one side, while at
+ * rest none goes there, to prove that some are. In between nothing can be told, and nothing is held against
+ * the kernel.
  */
 static int round_trip(const struct groups *groups, unsigned long addr, unsigned int n, const char **why)
 {
-	bool moving = false, resting = false, root = chargehand_memcg_is_root(groups->own);
-	long own, other;
+	unsigned int moving = ~0u, resting = 0, drift;
+	struct usage before;
+	u64 begun;
 	int i, r = NOT_NOW;
 
 	for (i = 0; i < TRIES && pages_of(groups->own, addr, n) == n; i++) {
-		own = usage(groups->own);
-		other = usage(groups->other);
+		before = usage_of(groups);
+		begun = ktime_get_ns();
 		r = there_and_back(groups, addr, n, why);
 		if (r < 0)
 			return r;
-		moving = is_drift(other, usage(groups->other), n) || (!root && is_drift(own, usage(groups->own), n));
-		if (r == PASSED && !moving)
+		drift = drift_since(groups, &before, n);
+		if (r == PASSED && !drift)
 			return PASSED;
-		own = usage(groups->own);
-		other = usage(groups->other);
-		chargehand_call(lru_add_drain_all)();
-		synchronize_rcu_expedited();
-		resting |= is_drift(other, usage(groups->other), n) ||
-			   (!root && is_drift(own, usage(groups->own), n));
+		moving &= drift;
+		resting |= drift_at_rest(groups, addr, n, ktime_get_ns() - begun);
 	}
-	if (r == PASSED && moving && !resting) {
+	if (r == PASSED && moving & ~resting) {
 		*why = "page counters do not come back to where they were";
 		return FAILED;
 	}
